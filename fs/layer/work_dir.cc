@@ -1,0 +1,94 @@
+// work_dir.cc: see work_dir.h.
+#include "fs/layer/work_dir.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <vector>
+
+#include "fs/layer/layer.h"
+
+namespace plyfs {
+namespace {
+
+constexpr const char* kVolatileMark[] = {"work", "incompat", "volatile"};
+
+// `name` below `dir`, made if it is not there.
+Result<UniqueFd> OpenOrMake(int dir, const char* name) {
+  if (::mkdirat(dir, name, 0700) != 0 && errno != EEXIST) return Errno::Last();
+  return OpenDirectory({.dir = dir, .name = name});
+}
+
+Errno RemoveEntries(int dir) {
+  std::vector<std::string> names;
+  RETURN_IF_ERROR(ListDirectory(dir, [&](const RawDirEntry& entry) -> Errno {
+    names.emplace_back(entry.name);
+    return kOk;
+  }));
+  for (const std::string& name : names) RETURN_IF_ERROR(RemoveTree({.dir = dir, .name = name.c_str()}));
+  return kOk;
+}
+
+}  // namespace
+
+// What lies here has the depth of what was being removed from the union: an emptied directory with whiteouts, so one level;
+// recursion cannot grow with user input.
+Errno RemoveTree(const ObjectRef& object) {
+  if (::unlinkat(object.dir, object.name, 0) == 0) return kOk;
+  if (const Errno error = Errno::Last(); !(error == EISDIR || error == EPERM)) return MeansAbsent(error) ? kOk : error;
+  if (::unlinkat(object.dir, object.name, AT_REMOVEDIR) == 0) return kOk;
+  if (const Errno error = Errno::Last(); !(error == ENOTEMPTY || error == EEXIST)) {
+    return MeansAbsent(error) ? kOk : error;
+  }
+  {
+    ASSIGN_OR_RETURN(UniqueFd dir, OpenDirectory(object));
+    if ((::fcntl(dir.get(), F_GETFL) & O_PATH) != 0) {
+      if (::fchmodat(object.dir, object.name, 0700, 0) != 0) return Errno::Last();
+      ASSIGN_OR_RETURN(dir, OpenDirectory(object));
+    }
+    RETURN_IF_ERROR(RemoveEntries(dir.get()));
+  }
+  return Errno::Of(::unlinkat(object.dir, object.name, AT_REMOVEDIR));
+}
+
+std::string WorkDir::IndexName(const DiskInode& lower) {
+  char name[40];
+  std::snprintf(name, sizeof name, "%llx-%llx", static_cast<unsigned long long>(lower.device),
+                static_cast<unsigned long long>(lower.inode));
+  return name;
+}
+
+Result<std::unique_ptr<WorkDir>> WorkDir::Open(UniqueFd work) {
+  ASSIGN_OR_RETURN(const UniqueFd own, OpenOrMake(work.get(), "plyfs"));
+  ASSIGN_OR_RETURN(UniqueFd tmp, OpenOrMake(own.get(), "tmp"));
+  ASSIGN_OR_RETURN(UniqueFd orphans, OpenOrMake(own.get(), "orphans"));
+  ASSIGN_OR_RETURN(UniqueFd index, OpenOrMake(own.get(), "index"));
+  RETURN_IF_ERROR(RemoveEntries(tmp.get()));
+  RETURN_IF_ERROR(RemoveEntries(orphans.get()));
+  return std::unique_ptr<WorkDir>(
+      new WorkDir(std::move(work), std::move(tmp), std::move(orphans), std::move(index)));
+}
+
+Errno WorkDir::Discard(const std::string& temp_name) const {
+  return RemoveTree({.dir = tmp_.get(), .name = temp_name.c_str()});
+}
+
+Result<bool> WorkDir::HasVolatileMark() const {
+  const Result<struct statx> stat = StatObject({.dir = work_.get(), .name = "work/incompat/volatile"});
+  if (stat.ok()) return true;
+  if (MeansAbsent(stat.error())) return false;
+  return stat.error();
+}
+
+Errno WorkDir::WriteVolatileMark() const {
+  UniqueFd at(::fcntl(work_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!at.valid()) return Errno::Last();
+  for (const char* name : kVolatileMark) {
+    ASSIGN_OR_RETURN(at, OpenOrMake(at.get(), name));
+  }
+  return kOk;
+}
+
+}  // namespace plyfs
