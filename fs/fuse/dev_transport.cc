@@ -1,0 +1,34 @@
+// dev_transport.cc: see dev_transport.h.
+#include "fs/fuse/dev_transport.h"
+
+#include <fcntl.h>
+
+namespace plyfs {
+
+DevTransport::DevTransport(UniqueFd device) : device_(std::move(device)) {
+  const int flags = ::fcntl(device_.get(), F_GETFL);
+  ::fcntl(device_.get(), F_SETFL, flags | O_NONBLOCK);
+}
+
+Result<size_t> DevTransport::Receive(std::span<char> buffer) {
+  for (;;) {
+    const ssize_t length = ::read(device_.get(), buffer.data(), buffer.size());
+    if (length > 0) return static_cast<size_t>(length);
+    if (length == 0) return Errno(ENODEV);  // only a socket in a test ends like this
+    const Errno error = Errno::Last();
+    // ENOENT: the request was interrupted while it was being copied to us.
+    if (error == EINTR || error == ENOENT) continue;
+    if (error == ECONNABORTED) return Errno(ENODEV);
+    return error;
+  }
+}
+
+Errno DevTransport::Send(std::span<const iovec> parts) {
+  for (;;) {
+    const Errno error =
+        Errno::Of(::writev(device_.get(), parts.data(), static_cast<int>(parts.size())));
+    if (!(error == EINTR)) return error;
+  }
+}
+
+}  // namespace plyfs

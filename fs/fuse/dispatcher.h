@@ -1,0 +1,48 @@
+// dispatcher.h: from a request's bytes to its reply.
+// Not here: threads and waiting (workers.h), union semantics (fs/overlay).
+// Thread safety: Dispatch may run in many threads at once after INIT was answered; INIT comes
+// alone.
+#pragma once
+
+#include <atomic>
+#include <span>
+
+#include "fs/fuse/attr_codec.h"
+#include "fs/fuse/capabilities.h"
+#include "fs/fuse/counters.h"
+#include "fs/fuse/dev_transport.h"
+#include "fs/fuse/request_buffer.h"
+#include "fs/overlay/overlay.h"
+
+namespace plyfs {
+
+struct DispatcherOptions {
+  CapabilityOptions capabilities;
+  Validity validity;   // of entries, negative entries and attributes
+  bool debug = false;  // one log line for each request
+};
+
+class Dispatcher {
+ public:
+  Dispatcher(Overlay& overlay, DevTransport& transport, const DispatcherOptions& options)
+      : overlay_(overlay), transport_(transport), options_(options) {}
+
+  // Answers the request of `length` bytes at buffer.message(): decodes, calls the Overlay once,
+  // replies. Never throws. Returns how long that took, in nanoseconds.
+  uint64_t Dispatch(RequestBuffer& buffer, size_t length, RequestCounters& counters);
+
+  // INIT was answered and the versions agree: other requests may come now.
+  bool initialised() const { return initialised_.load(std::memory_order_acquire); }
+
+ private:
+  void Handle(class Request& request, class Reply& reply, RequestBuffer& buffer);
+  Errno OnInit(class Request& request, class Reply& reply);
+
+  Overlay& overlay_;
+  DevTransport& transport_;
+  const DispatcherOptions options_;
+  Capabilities agreed_;  // written by INIT, before any other request
+  std::atomic<bool> initialised_ = false;
+};
+
+}  // namespace plyfs

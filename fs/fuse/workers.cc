@@ -1,0 +1,296 @@
+// workers.cc: see workers.h.
+#include "fs/fuse/workers.h"
+
+#include <absl/time/time.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <time.h>
+
+#include <algorithm>
+
+#include "fs/base/log.h"
+
+namespace plyfs {
+namespace {
+
+constexpr size_t kStackSize = 256 * 1024;
+// So many threads stay when there is nothing to do.
+constexpr size_t kKeepThreads = 2;
+// After so long without a request the memory of large requests goes, and then that of caches and of
+// surplus threads.
+constexpr int kGiveBackMs = 1'000;
+constexpr int kIdleMs = 10'000;
+// A tick of the watch. A request that hides behind an unexpectedly long one waits for one to two of
+// these.
+constexpr long kWatchNs = 4'000'000;
+// Calling another thread takes some 5 to 40 us; an opcode that takes longer than this is worth it.
+constexpr uint32_t kLongNs = 150'000;
+// So many requests found queued, one after the other, are more than one client's.
+constexpr unsigned kBacklog = 4;
+
+uint64_t NowNs() {
+  timespec now;
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+uint32_t OpcodeOf(RequestBuffer& buffer) {
+  return reinterpret_cast<const fuse_in_header*>(buffer.message().data())->opcode;
+}
+
+}  // namespace
+
+struct Workers::Worker {
+  explicit Worker(Workers& owner) : workers(owner), buffer(owner.options_.max_payload) {}
+
+  Workers& workers;
+  RequestBuffer buffer;
+  RequestCounters counters;
+  unsigned backlog = 0;
+  bool called = false;  // guarded by workers.mutex_
+  absl::CondVar wake;
+};
+
+Workers::Workers(DevTransport& transport, WorkersOptions options, Handle handle,
+                 std::function<void()> on_idle)
+    : transport_(transport),
+      options_(options),
+      handle_(std::move(handle)),
+      on_idle_(std::move(on_idle)),
+      stop_event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      watch_timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)),
+      poll_(options.poll_us) {}
+
+Workers::~Workers() = default;
+
+int Workers::Run(const std::function<void()>& on_started) {
+  {
+    absl::MutexLock lock(&mutex_);
+    Spawn();
+    if (workers_.empty()) return EAGAIN;
+  }
+  on_started();
+  Watch();
+  AwaitEnd();
+  return result_.load();
+}
+
+void Workers::Stop() {
+  stopping_.store(true, std::memory_order_relaxed);
+  const uint64_t one = 1;
+  if (::write(stop_event_.get(), &one, sizeof one) < 0) {
+    // Only when its count is at the limit; then it is readable anyway.
+  }
+}
+
+std::string Workers::CountersLine() const {
+  absl::MutexLock lock(&mutex_);
+  RequestCounters total;
+  total.Merge(ended_);
+  for (const auto& worker : workers_) total.Merge(worker->counters);
+  return "threads=" + std::to_string(workers_.size()) + " " + total.Line();
+}
+
+// --- one thread ---------------------------------------------------------------------------------
+
+void* Workers::ThreadMain(void* argument) {
+  Worker& self = *static_cast<Worker*>(argument);
+  Workers& workers = self.workers;
+  workers.Main(self);
+  workers.End(self);
+  return nullptr;
+}
+
+void Workers::Main(Worker& self) {
+  while (!stopping()) {
+    Result<size_t> got = transport_.Receive(self.buffer.message());
+    const bool backlog = got.ok();
+    if (got.error() == EAGAIN) {
+      if (waiting_.exchange(true, std::memory_order_acquire)) {
+        if (!Park(self)) return;
+        continue;
+      }
+      got = Wait(self);
+      waiting_.store(false, std::memory_order_release);
+      if (got.error() == EAGAIN) continue;
+    }
+    if (!got.ok()) {
+      // ENODEV is how an unmount ends a session.
+      if (!(got.error() == ENODEV)) result_.store(got.error().value());
+      Stop();
+      return;
+    }
+    const uint32_t opcode = *got >= sizeof(fuse_in_header) ? OpcodeOf(self.buffer) : 0;
+    Attend(opcode, backlog, self);
+    Learn(opcode, handle_(self.buffer, *got, self.counters));
+  }
+}
+
+// EAGAIN: look again, whether to stop for instance.
+Result<size_t> Workers::Wait(Worker& self) {
+  called_.store(false, std::memory_order_relaxed);
+  const uint64_t start = NowNs();
+  if (poll_.WorthPolling()) {
+    Result<size_t> got = Poll(self, start);
+    if (!(got.error() == EAGAIN)) return got;
+  }
+  Result<size_t> got = Sleep(self);
+  poll_.ObserveSlept(NowNs() - start);
+  return got;
+}
+
+Result<size_t> Workers::Poll(Worker& self, uint64_t start) {
+  const uint64_t limit = poll_.limit_ns();
+  for (uint64_t now = start; now - start < limit && !stopping(); now = NowNs()) {
+    Result<size_t> got = transport_.Receive(self.buffer.message());
+    if (!(got.error() == EAGAIN)) {
+      poll_.ObservePolled(NowNs() - start);
+      return got;
+    }
+    // The client may be runnable on this very CPU.
+    ::sched_yield();
+  }
+  return Errno(EAGAIN);
+}
+
+Result<size_t> Workers::Sleep(Worker& self) {
+  bool idle_told = false;
+  while (!stopping()) {
+    pollfd events[] = {{.fd = transport_.fd(), .events = POLLIN, .revents = 0},
+                       {.fd = stop_event_.get(), .events = POLLIN, .revents = 0}};
+    const int timeout = self.buffer.grown() ? kGiveBackMs : idle_told ? -1 : kIdleMs;
+    const int ready = ::poll(events, 2, timeout);
+    if (ready == 0 && self.buffer.grown()) {
+      self.buffer.GiveBack();
+    } else if (ready == 0) {
+      idle_told = true;
+      on_idle_();
+    } else {
+      Result<size_t> got = transport_.Receive(self.buffer.message());
+      if (!(got.error() == EAGAIN)) return got;
+    }
+  }
+  return Errno(EAGAIN);
+}
+
+// Rests until called. False: the thread is not needed any more.
+bool Workers::Park(Worker& self) {
+  absl::MutexLock lock(&mutex_);
+  self.called = false;
+  parked_.push_back(&self);
+  bool surplus = false;
+  while (!self.called && !stopping() && !surplus) {
+    const bool bounded = self.buffer.grown() || workers_.size() > kKeepThreads;
+    const auto limit = absl::Milliseconds(self.buffer.grown() ? kGiveBackMs : kIdleMs);
+    if (!self.wake.WaitWithTimeout(&mutex_, bounded ? limit : absl::InfiniteDuration())) continue;
+    if (self.called) break;
+    if (self.buffer.grown()) {
+      self.buffer.GiveBack();
+    } else {
+      surplus = workers_.size() > kKeepThreads;
+    }
+  }
+  std::erase(parked_, &self);
+  return !stopping() && !surplus;
+}
+
+void Workers::End(Worker& self) {
+  absl::MutexLock lock(&mutex_);
+  ended_.Merge(self.counters);
+  std::erase_if(workers_, [&](const auto& worker) { return worker.get() == &self; });
+  if (workers_.empty()) none_left_.Signal();
+}
+
+// --- who attends to the device
+// --------------------------------------------------------------------
+
+// A request was received and will be handled now: makes sure that the next one does not wait for it
+// too long.
+void Workers::Attend(uint32_t opcode, bool backlog, Worker& self) {
+  received_.fetch_add(1, std::memory_order_relaxed);
+  self.backlog = backlog ? self.backlog + 1 : 0;
+  if (options_.max_threads == 1 || waiting_.load(std::memory_order_relaxed)) return;
+  const bool takes_long =
+      opcode < usual_ns_.size() && usual_ns_[opcode].load(std::memory_order_relaxed) > kLongNs;
+  if (takes_long || self.backlog >= kBacklog) {
+    CallAnother();
+  } else {
+    ArmWatch();
+  }
+}
+
+void Workers::Learn(uint32_t opcode, uint64_t nanoseconds) {
+  if (opcode >= usual_ns_.size()) return;
+  const uint32_t mean = usual_ns_[opcode].load(std::memory_order_relaxed);
+  const auto sample = static_cast<uint32_t>(std::min<uint64_t>(nanoseconds, 100 * kLongNs));
+  usual_ns_[opcode].store(mean - mean / 8 + sample / 8, std::memory_order_relaxed);
+}
+
+void Workers::CallAnother() {
+  if (called_.exchange(true, std::memory_order_relaxed)) return;
+  absl::MutexLock lock(&mutex_);
+  if (!parked_.empty()) {
+    Worker* const other = parked_.back();
+    parked_.pop_back();
+    other->called = true;
+    other->wake.Signal();
+  } else if (workers_.size() < options_.max_threads) {
+    Spawn();
+  } else {
+    called_.store(false, std::memory_order_relaxed);
+  }
+}
+
+void Workers::Spawn() {
+  workers_.push_back(std::make_unique<Worker>(*this));
+  pthread_attr_t attributes;
+  ::pthread_attr_init(&attributes);
+  ::pthread_attr_setstacksize(&attributes, kStackSize);
+  ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_t thread;
+  const Errno error = ::pthread_create(&thread, &attributes, ThreadMain, workers_.back().get());
+  ::pthread_attr_destroy(&attributes);
+  if (error.ok()) return;
+  LogWarning("cannot start one more thread (errno %d); going on with %zu", error.value(),
+             workers_.size() - 1);
+  workers_.pop_back();
+  called_.store(false, std::memory_order_relaxed);
+}
+
+void Workers::ArmWatch() {
+  if (watch_armed_.load(std::memory_order_relaxed)) return;
+  if (watch_armed_.exchange(true, std::memory_order_relaxed)) return;
+  const itimerspec once{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = kWatchNs}};
+  ::timerfd_settime(watch_timer_.get(), 0, &once, nullptr);
+}
+
+// The thread that called Run: sleeps, unless the watch is armed, until the session stops.
+void Workers::Watch() {
+  uint64_t seen = 0;
+  while (!stopping()) {
+    pollfd events[] = {{.fd = watch_timer_.get(), .events = POLLIN, .revents = 0},
+                       {.fd = stop_event_.get(), .events = POLLIN, .revents = 0}};
+    ::poll(events, 2, -1);
+    uint64_t ticks;
+    if (::read(watch_timer_.get(), &ticks, sizeof ticks) < 0) continue;
+    watch_armed_.store(false, std::memory_order_relaxed);
+    const uint64_t received = received_.load(std::memory_order_relaxed);
+    // While a thread waits the watch rests; the next request arms it again.
+    if (!waiting_.load(std::memory_order_relaxed)) {
+      if (received == seen) CallAnother();
+      ArmWatch();
+    }
+    seen = received;
+  }
+}
+
+void Workers::AwaitEnd() {
+  absl::MutexLock lock(&mutex_);
+  for (Worker* worker : parked_) worker->wake.Signal();
+  while (!workers_.empty()) none_left_.Wait(&mutex_);
+}
+
+}  // namespace plyfs
