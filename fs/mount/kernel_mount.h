@@ -1,0 +1,51 @@
+// kernel_mount.h: puts a FUSE filesystem on a directory and takes it off again.
+// Not here: what answers the kernel's requests (fs/fuse), which layers (fs/layer).
+// Thread safety: Unmount may be called from any thread, once at a time; the rest belongs to one
+// thread.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "fs/base/unique_fd.h"
+#include "fs/mount/mount_options.h"
+
+namespace plyfs {
+
+// One FUSE mount. The mount goes away with the object unless somebody else has unmounted it before.
+class KernelMount {
+ public:
+  // Mounts. default_permissions is always asked for: fs/overlay checks no permission bits. mount(2)
+  // is tried first, which works for root and inside a user namespace; where it may not be used,
+  // fusermount3 mounts for us. On failure returns null and fills `error`.
+  static std::unique_ptr<KernelMount> Create(const KernelMountOptions& options, MountError* error);
+  ~KernelMount();
+  KernelMount(const KernelMount&) = delete;
+  KernelMount& operator=(const KernelMount&) = delete;
+
+  // The connection to the kernel, for whoever will serve it.
+  UniqueFd TakeDevice() { return std::move(device_); }
+
+  enum class UnmountMode {
+    kIfIdle,  // fails while somebody uses the mount; the kernel has written everything back when it
+              // succeeds
+    kDetach,  // takes the mount out of sight at once
+  };
+  // True if the mount is gone from its place, by this call or before it. Never touches another
+  // mount that has taken the place meanwhile. With kDetach, what the kernel has not written yet is
+  // written first; the server must be running.
+  bool Unmount(UnmountMode mode);
+
+ private:
+  enum class Mounter { kSelf, kFusermount };
+
+  KernelMount(std::string mountpoint, UniqueFd device, Mounter mounter);
+  bool StillMounted() const;
+
+  const std::string mountpoint_;  // absolute, without symlinks
+  const Mounter mounter_;
+  const uint64_t mount_id_;  // of statx(2); 0 where the kernel knows none
+  UniqueFd device_;
+};
+
+}  // namespace plyfs
