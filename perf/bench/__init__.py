@@ -1,0 +1,1 @@
+"""The benchmark set of plyfs: see perf/README.md. Started by perf/run only."""
