@@ -1,0 +1,300 @@
+// concurrent.cc: see concurrent.h.
+
+#include "tests/model/concurrent.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "tests/model/generate.h"
+#include "tests/model/layer_union.h"
+
+namespace plyfs::model {
+namespace {
+
+constexpr char kShared[] = "shared";
+constexpr int kPhases = 3;
+constexpr size_t kRemembered = 25;  // operations printed with a failure
+
+// One model and what compares with it: a thread's own subtree, or its names in the shared one.
+struct Part {
+  std::string directory;
+  LayerStackSpec layers;
+  std::unique_ptr<Model> model;
+  std::unique_ptr<Checker> checker;
+  std::unique_ptr<Executor> executor;
+  std::vector<Op> ops;
+  OpParams params;
+};
+
+struct Worker {
+  Part own;
+  Part shared;
+  Random random;
+  std::deque<std::string> last;
+  std::string problem;
+};
+
+class ConcurrentRun {
+ public:
+  explicit ConcurrentRun(const ConcurrentOptions& options) : options_(options) {}
+
+  std::string Run() {
+    MakeWorkers();
+    UnionUnderTest target(stack_, UnionOf(stack_), options_.run);
+    if (!target.ok()) return "mount failed";
+    for (int phase = 0; phase < kPhases; ++phase) {
+      std::string problem = Reopen(target.path());
+      if (problem.empty()) problem = RunPhase(target);
+      if (problem.empty()) problem = Compare("after phase " + std::to_string(phase));
+      Close();
+      if (!problem.empty()) return problem;
+      target.Remount();
+      if (!target.ok()) return "mounting again failed";
+    }
+    std::string problem = Reopen(target.path());
+    Close();
+    return problem;
+  }
+
+ private:
+  void MakeWorkers() {
+    Random random(options_.seed);
+    LayerParams params;
+    params.stray_whiteouts = false;
+    if (options_.run.target == test::Target::kPlyfs) {
+      params.forms = {MarkForm::kOverlay, MarkForm::kFuse, MarkForm::kOci};
+    }
+    LayerEntry root;
+    root.mode = S_IFDIR | 0755;
+    stack_ = {{root}, {root}};
+    for (int i = 0; i < options_.threads; ++i) {
+      auto worker = std::make_unique<Worker>();
+      worker->random.seed(options_.seed * 1000 + static_cast<uint64_t>(i));
+      worker->own.directory = "t" + std::to_string(i);
+      worker->own.layers = GenerateLayers(random, params);
+      Graft(worker->own.layers, worker->own.directory, &stack_);
+      LayerParams flat = params;
+      flat.name_prefix = "s" + std::to_string(i) + "-";
+      flat.forms = {MarkForm::kOverlay};
+      worker->shared.directory = kShared;
+      worker->shared.layers = GenerateLayers(random, flat);
+      worker->shared.params.name_prefix = flat.name_prefix;
+      workers_.push_back(std::move(worker));
+    }
+    GraftShared();
+    for (auto& worker : workers_) {
+      Prepare(&worker->own);
+      Prepare(&worker->shared);
+    }
+  }
+
+  // All threads' entries go into one directory, so its own entry is made once.
+  void GraftShared() {
+    bool first = true;
+    for (auto& worker : workers_) {
+      LayerStackSpec layers = worker->shared.layers;
+      LayerStackSpec grafted;
+      Graft(layers, kShared, &grafted);
+      while (stack_.size() < grafted.size()) stack_.push_back({stack_[0][0]});
+      for (size_t i = 0; i < stack_.size(); ++i) {
+        if (first) AddSharedRoot(&stack_[i]);
+        if (i >= grafted.size()) continue;
+        for (const LayerEntry& entry : grafted[i]) {
+          if (!entry.path.empty() && entry.path != kShared) stack_[i].push_back(entry);
+        }
+      }
+      first = false;
+    }
+    for (LayerSpec& layer : stack_) {
+      bool has_shared = false;
+      for (const LayerEntry& entry : layer) has_shared = has_shared || entry.path == kShared;
+      if (!has_shared) AddSharedRoot(&layer);
+    }
+  }
+
+  static void AddSharedRoot(LayerSpec* layer) {
+    LayerEntry entry;
+    entry.path = kShared;
+    entry.mode = S_IFDIR | 0755;
+    layer->push_back(entry);
+  }
+
+  void Prepare(Part* part) {
+    const InodePtr root = UnionOf(part->layers);
+    part->params.count = options_.ops * kPhases;
+    part->params.mount_operations = false;
+    Random random(options_.seed + std::hash<std::string>()(part->directory) +
+                  std::hash<std::string>()(part->params.name_prefix));
+    part->ops = GenerateOps(random, UnionOf(part->layers), ModelOptionsFor(options_.run),
+                            part->params);
+    part->model = std::make_unique<Model>(root, ModelOptionsFor(options_.run));
+    CheckOptions check = CheckOptionsFor(options_.run);
+    check.name_prefix = part->params.name_prefix;
+    part->checker = std::make_unique<Checker>(check);
+    if (!check.name_prefix.empty()) root->mode = S_IFDIR | 0755;
+  }
+
+  std::string Reopen(const std::string& mount) {
+    for (auto& worker : workers_) {
+      for (Part* part : {&worker->own, &worker->shared}) {
+        part->executor = std::make_unique<Executor>(mount + "/" + part->directory);
+      }
+    }
+    return Compare("after mounting");
+  }
+
+  void Close() {
+    for (auto& worker : workers_) {
+      for (Part* part : {&worker->own, &worker->shared}) {
+        part->executor.reset();
+        part->model->CloseAll();
+      }
+    }
+  }
+
+  std::string Compare(const std::string& when) {
+    for (auto& worker : workers_) {
+      for (Part* part : {&worker->own, &worker->shared}) {
+        const std::string problem =
+            part->checker->CheckTree(part->executor->root_fd(), part->model->root());
+        if (problem.empty()) continue;
+        return "compare of " + part->directory + " (names " + part->params.name_prefix + "*) " +
+               when + ":\n" + problem;
+      }
+    }
+    return "";
+  }
+
+  std::string RunPhase(const UnionUnderTest& target) {
+    stop_ = false;
+    std::vector<std::thread> threads;
+    for (auto& worker : workers_) threads.emplace_back([&] { Work(worker.get()); });
+    std::thread looker([&] { Look(target.path()); });
+    std::thread evicter([&] {
+      while (!stop_) {
+        target.Evict(false);
+        usleep(20000);
+      }
+    });
+    for (std::thread& thread : threads) thread.join();
+    stop_ = true;
+    looker.join();
+    evicter.join();
+    for (const auto& worker : workers_) {
+      if (!worker->problem.empty()) return worker->problem;
+    }
+    return looker_problem_;
+  }
+
+  void Work(Worker* worker) {
+    size_t own = 0;
+    size_t shared = 0;
+    while (own + shared < options_.ops && !stop_) {
+      Part* part = &worker->own;
+      size_t* count = &own;
+      if (Chance(worker->random, 35)) {
+        part = &worker->shared;
+        count = &shared;
+      }
+      ++*count;
+      if (part->ops.empty()) return;
+      const Op op = part->ops.front();
+      part->ops.erase(part->ops.begin());
+      worker->problem = Step(worker, part, op);
+      if (worker->problem.empty()) continue;
+      stop_ = true;
+      return;
+    }
+  }
+
+  std::string Step(Worker* worker, Part* part, const Op& op) {
+    if (part->model->MustSkip(op)) return "";
+    const std::string line = part->directory + ": " + ToScript(op);
+    worker->last.push_back(line);
+    if (worker->last.size() > kRemembered) worker->last.pop_front();
+    const Actual actual = part->executor->Run(op);
+    const Expected expected = part->model->Apply(op, actual.error);
+    // The shared directory's own time is changed by the others.
+    if (!part->params.name_prefix.empty()) part->model->root()->mtime.reset();
+    const std::string problem = part->checker->CheckOp(op, expected, actual);
+    if (problem.empty()) return "";
+    std::string out = line + "\n  -> " + problem + "\nlast operations of this thread:\n";
+    for (const std::string& remembered : worker->last) out += "  " + remembered + "\n";
+    return out;
+  }
+
+  // find with stat of everything, again and again. Names may vanish; nothing else may go wrong.
+  void Look(const std::string& mount) {
+    while (!stop_) {
+      const int fd = open(mount.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+      if (fd < 0) {
+        looker_problem_ = "find: open of the root: " + ErrnoName(errno);
+        return;
+      }
+      LookInto(fd, 0);
+      close(fd);
+    }
+  }
+
+  void LookInto(int fd, int depth) {
+    std::vector<DirEntry> entries;
+    const int error = ReadEntries(fd, 4096, &entries);
+    NoteLookError("readdir", error);
+    for (const DirEntry& entry : entries) {
+      if (entry.name == "." || entry.name == "..") continue;
+      struct stat st;
+      if (fstatat(fd, entry.name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0) {
+        NoteLookError("stat", errno);
+        continue;
+      }
+      if (!S_ISDIR(st.st_mode) || depth > 20) continue;
+      const int child = openat(fd, entry.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+      if (child < 0) {
+        NoteLookError("open", errno);
+        continue;
+      }
+      LookInto(child, depth + 1);
+      close(child);
+    }
+  }
+
+  void NoteLookError(const std::string& call, int error) {
+    if (error == 0 || error == ENOENT || error == ENOTDIR) return;
+    looker_problem_ = "find: " + call + ": " + ErrnoName(error);
+    stop_ = true;
+  }
+
+  const ConcurrentOptions& options_;
+  LayerStackSpec stack_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::atomic<bool> stop_{false};
+  std::string looker_problem_;  // written by the looker, read after it is joined
+};
+
+}  // namespace
+
+std::string RunConcurrent(const ConcurrentOptions& options) {
+  const mode_t old_umask = umask(0);
+  std::string problem;
+  try {
+    ConcurrentRun run(options);
+    problem = run.Run();
+  } catch (const std::exception& error) {
+    problem = error.what();
+  }
+  umask(old_umask);
+  return problem;
+}
+
+}  // namespace plyfs::model

@@ -1,0 +1,78 @@
+// union_under_test.cc: layers written to disk and mounted, for any target.
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "tests/model/sequence.h"
+
+namespace plyfs::model {
+
+using test::Target;
+
+std::string DefaultExtra(Target target) {
+  // Without index, kernel overlayfs breaks hard links at copy-up.
+  return target == Target::kKernelOverlay ? "index=on,xino=on,redirect_dir=off,metacopy=off" : "";
+}
+
+ModelOptions ModelOptionsFor(const RunOptions& options) {
+  ModelOptions model;
+  model.umask = options.umask;
+  model.is_union = options.target != Target::kExt4;
+  model.directory_rename_exdev =
+      model.is_union && options.extra.find("redirect_dir=on") == std::string::npos;
+  model.coherent_mmap = options.target != Target::kKernelOverlay;
+  return model;
+}
+
+CheckOptions CheckOptionsFor(const RunOptions& options) {
+  static_cast<void>(options);
+  return {};
+}
+
+UnionUnderTest::UnionUnderTest(const LayerStackSpec& layers, const InodePtr& shown,
+                               const RunOptions& options) {
+  mount_options_.target = options.target;
+  mount_options_.extra = options.extra;
+  mount_options_.upper = dir_.MakeDir("upper");
+  mount_options_.work = dir_.MakeDir("work");
+  mount_options_.mountpoint = dir_.MakeDir("mnt");
+  if (options.target == Target::kExt4) {
+    WriteTree(shown, mount_options_.upper);
+  } else {
+    WriteLayer(layers.front(), mount_options_.upper);
+    for (size_t i = 1; i < layers.size(); ++i) {
+      const std::string lower = dir_.MakeDir("lower" + std::to_string(i));
+      WriteLayer(layers[i], lower);
+      mount_options_.lowers.push_back(lower);
+    }
+  }
+  mount_ = std::make_unique<test::UnionMount>(mount_options_);
+}
+
+UnionUnderTest::~UnionUnderTest() { mount_.reset(); }
+
+void UnionUnderTest::Evict(bool whole_machine) const {
+  if (whole_machine) {
+    const int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, "2", 1) != 1) printf("drop_caches cannot be written: not evicted\n");
+    if (fd >= 0) close(fd);
+  } else if (mount_options_.target != Target::kExt4) {
+    // The kernel shrinks the superblock's dentries at every remount.
+    if (mount("none", path().c_str(), nullptr, MS_REMOUNT, nullptr) != 0) {
+      ADD_FAILURE() << "remount of " << path() << " failed";
+    }
+  }
+}
+
+std::unique_ptr<test::UnionMount> UnionUnderTest::MountWithKernel() const {
+  test::UnionOptions options = mount_options_;
+  options.target = Target::kKernelOverlay;
+  options.work = dir_.MakeDir("kernel-work");
+  options.extra = "index=off,redirect_dir=follow,metacopy=off";
+  return std::make_unique<test::UnionMount>(options);
+}
+
+}  // namespace plyfs::model
