@@ -34,11 +34,9 @@ def cell(values):
     return f"{median} ({low}–{high})" if low != high else median
 
 
-def ratio_cell(ours, theirs):
-    found = spread(ratios(ours, theirs))
-    if found is None:
-        return "–"
-    return "{:.2f} ({:.2f}–{:.2f})".format(*found)
+def ratio_text(values):
+    found = spread(values)
+    return "–" if found is None else "{:.2f} ({:.2f}–{:.2f})".format(*found)
 
 
 class Results:
@@ -78,12 +76,12 @@ class Results:
             for name in self.contestants:
                 failed = (row.key, name) in self.errors
                 cells.append("failed" if failed else cell(columns[name]))
-            marks = [ratio_cell(columns[a], columns[b]) for a, b in pairs]
+            marks = [ratio_text(ratios(columns[a], columns[b])) for a, b in pairs]
             lines.append([row.title, row.unit, *cells, *marks])
         return lines
 
     def worse_than(self, other="fuse-overlayfs", mine="plyfs"):
-        """[(row, field, median ratio)] where mine needs more than other."""
+        """[(row, field, ratios of the rounds)] where mine needs more than other in the median."""
         found = []
         for row in self.rows:
             for field in ("value", "cpu"):
@@ -91,7 +89,7 @@ class Results:
                     self.column(row.key, mine, field), self.column(row.key, other, field)
                 )
                 if per_round and statistics.median(per_round) > 1:
-                    found.append((row, field, statistics.median(per_round)))
+                    found.append((row, field, per_round))
         return found
 
     def as_json(self):

@@ -100,5 +100,5 @@ def _memory(env):
 
 GROUPS = (
     Group("mount", MOUNT_ROWS, _mount, ext4=False),
-    Group("memory", MEMORY_ROWS, _memory, ext4=False, kernel=False),
+    Group("memory", MEMORY_ROWS, _memory, ext4=False, kernel=False, max_rounds=3),
 )

@@ -16,7 +16,7 @@ class Sizes:
 
     names: int = 5000
     lower_files: int = 5000
-    repeat: int = 5
+    repeat: int = 10
     chmod: int = 2000
     big_mib: int = 1024
     fio_mib: int = 256
@@ -29,7 +29,7 @@ class Sizes:
 QUICK = Sizes(
     names=1000,
     lower_files=1000,
-    repeat=2,
+    repeat=20,
     chmod=500,
     big_mib=128,
     fio_mib=64,
@@ -56,6 +56,7 @@ class Group:
     run: Callable
     ext4: bool = True  # False: the work would change the lower layer itself, or means nothing there
     kernel: bool = True  # False: needs a server process
+    max_rounds: int = 1000  # what hardly varies need not be repeated as often as the rest
 
 
 class Env:
