@@ -77,25 +77,46 @@ int64_t ServerCpu(const std::vector<pid_t>& servers) {
   return sum;
 }
 
-// The cost of one phase. `body` must do exactly `ops` operations.
+struct Cost {
+  int64_t wall = 0;
+  int64_t client = 0;
+  int64_t server = 0;
+};
+
+Cost Clocks(const Options& options) {
+  return {Nanoseconds(CLOCK_MONOTONIC), Nanoseconds(CLOCK_PROCESS_CPUTIME_ID),
+          ServerCpu(options.servers)};
+}
+
+void RunOnce(const Options& options, const std::function<void(size_t)>& body) {
+  if (options.threads == 1) return body(0);
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < options.threads; ++t) threads.emplace_back(body, t);
+  for (std::thread& thread : threads) thread.join();
+}
+
+int64_t Median(std::vector<Cost> costs, int64_t Cost::*field) {
+  std::sort(costs.begin(), costs.end(),
+            [field](const Cost& a, const Cost& b) { return a.*field < b.*field; });
+  return costs[costs.size() / 2].*field;
+}
+
+// The cost of one phase: the median repetition, so that a disturbance of some milliseconds is not
+// the result. `body` must do exactly `ops` operations a time.
 void Measure(const Options& options, size_t ops, const std::function<void(size_t)>& body) {
-  const int64_t server0 = ServerCpu(options.servers);
-  const int64_t client0 = Nanoseconds(CLOCK_PROCESS_CPUTIME_ID);
-  const int64_t wall0 = Nanoseconds(CLOCK_MONOTONIC);
-  if (options.threads == 1) {
-    body(0);
-  } else {
-    std::vector<std::thread> threads;
-    for (size_t t = 0; t < options.threads; ++t) threads.emplace_back(body, t);
-    for (std::thread& thread : threads) thread.join();
+  std::vector<Cost> costs;
+  for (size_t r = 0; r < options.repeat; ++r) {
+    const Cost before = Clocks(options);
+    RunOnce(options, body);
+    const Cost after = Clocks(options);
+    costs.push_back(
+        {after.wall - before.wall, after.client - before.client, after.server - before.server});
   }
-  const int64_t wall = Nanoseconds(CLOCK_MONOTONIC) - wall0;
-  const int64_t client = Nanoseconds(CLOCK_PROCESS_CPUTIME_ID) - client0;
-  const int64_t server = ServerCpu(options.servers) - server0;
   std::printf(R"({"ops": %zu, "wall_ns": %lld, "client_cpu_ns": %lld, "server_cpu_ns": %lld})"
               "\n",
-              ops, static_cast<long long>(wall), static_cast<long long>(client),
-              static_cast<long long>(server));
+              ops, static_cast<long long>(Median(costs, &Cost::wall)),
+              static_cast<long long>(Median(costs, &Cost::client)),
+              static_cast<long long>(Median(costs, &Cost::server)));
 }
 
 struct Tree {
@@ -215,13 +236,11 @@ void RunPathPhase(const Options& options, const Phase& phase) {
   // Threads work in whole directories: the question is whether unrelated directories disturb each
   // other.
   const auto body = [&](size_t thread) {
-    for (size_t r = 0; r < options.repeat; ++r) {
-      for (size_t i = 0; i < paths.size(); ++i) {
-        if (i / kFilesPerDir % options.threads == thread) phase.call(paths[i]);
-      }
+    for (size_t i = 0; i < paths.size(); ++i) {
+      if (i / kFilesPerDir % options.threads == thread) phase.call(paths[i]);
     }
   };
-  Measure(options, paths.size() * options.repeat, body);
+  Measure(options, paths.size(), body);
 }
 
 size_t List(const std::string& dir, bool with_stat) {
@@ -244,10 +263,8 @@ void RunListPhase(const Options& options) {
   const bool with_stat = options.phase == "list";
   size_t entries = 0;
   for (const std::string& dir : tree.dirs) entries += List(dir, with_stat);
-  Measure(options, entries * options.repeat, [&](size_t) {
-    for (size_t r = 0; r < options.repeat; ++r) {
-      for (const std::string& dir : tree.dirs) List(dir, with_stat);
-    }
+  Measure(options, entries, [&](size_t) {
+    for (const std::string& dir : tree.dirs) List(dir, with_stat);
   });
 }
 
@@ -308,6 +325,7 @@ int main(int argc, char** argv) {
   options.dir = argv[at + 1];
   if (rest > 2) options.count = std::strtoull(argv[at + 2], nullptr, 10);
   if (rest > 3) options.repeat = std::strtoull(argv[at + 3], nullptr, 10);
+  if (options.repeat == 0) return Usage(2);
   if (options.phase == "readdir" || options.phase == "list") return RunListPhase(options), 0;
   for (const Phase& phase : kPhases) {
     if (phase.name == options.phase) return RunPathPhase(options, phase), 0;
