@@ -124,11 +124,8 @@ UniqueFd FusermountMount(const std::string& mountpoint, const std::string& optio
   return UniqueFd();
 }
 
-bool FusermountUnmount(const std::string& mountpoint, bool lazy) {
-  std::vector<std::string> arguments = {"-u", "-q"};
-  if (lazy) arguments.push_back("-z");
-  arguments.insert(arguments.end(), {"--", mountpoint});
-  const pid_t child = Start(arguments, -1);
+bool FusermountUnmount(const std::string& mountpoint) {
+  const pid_t child = Start({"-u", "-q", "-z", "--", mountpoint}, -1);
   return child >= 0 && Succeeded(child);
 }
 

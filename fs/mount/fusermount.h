@@ -18,7 +18,7 @@ namespace plyfs {
 UniqueFd FusermountMount(const std::string& mountpoint, const std::string& options,
                          std::string* error);
 
-// True if the mount is gone. `lazy`: also while it is in use. Prints nothing.
-bool FusermountUnmount(const std::string& mountpoint, bool lazy);
+// Takes the mount out of sight, in use or not. True if it is gone. Prints nothing.
+bool FusermountUnmount(const std::string& mountpoint);
 
 }  // namespace plyfs

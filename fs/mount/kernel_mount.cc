@@ -134,21 +134,20 @@ std::unique_ptr<KernelMount> KernelMount::Create(const KernelMountOptions& optio
 }
 
 KernelMount::~KernelMount() {
-  if (!StillMounted()) return;
-  const bool gone = mounter_ == Mounter::kSelf
-                        ? ::umount2(mountpoint_.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0
-                        : FusermountUnmount(mountpoint_, /*lazy=*/true);
-  if (!gone) LogError("cannot unmount %s", mountpoint_.c_str());
+  if (InPlace() && !Detach()) LogError("cannot unmount %s", mountpoint_.c_str());
 }
 
-bool KernelMount::StillMounted() const { return MountIdAt(mountpoint_) == mount_id_; }
+bool KernelMount::InPlace() const { return MountIdAt(mountpoint_) == mount_id_; }
 
-bool KernelMount::Unmount(UnmountMode mode) {
-  if (!StillMounted()) return true;
-  const bool lazy = mode == UnmountMode::kDetach;
-  if (lazy) WriteBack(mountpoint_);
-  if (mounter_ == Mounter::kFusermount) return FusermountUnmount(mountpoint_, lazy);
-  return ::umount2(mountpoint_.c_str(), UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)) == 0;
+bool KernelMount::Detach() const {
+  if (mounter_ == Mounter::kFusermount) return FusermountUnmount(mountpoint_);
+  return ::umount2(mountpoint_.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0;
+}
+
+void KernelMount::Unmount() {
+  if (!InPlace()) return;
+  WriteBack(mountpoint_);
+  if (!Detach()) LogWarning("cannot unmount %s", mountpoint_.c_str());
 }
 
 }  // namespace plyfs

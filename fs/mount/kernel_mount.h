@@ -26,21 +26,18 @@ class KernelMount {
   // The connection to the kernel, for whoever will serve it.
   UniqueFd TakeDevice() { return std::move(device_); }
 
-  enum class UnmountMode {
-    kIfIdle,  // fails while somebody uses the mount; the kernel has written everything back when it
-              // succeeds
-    kDetach,  // takes the mount out of sight at once
-  };
-  // True if the mount is gone from its place, by this call or before it. Never touches another
-  // mount that has taken the place meanwhile. With kDetach, what the kernel has not written yet is
-  // written first; the server must be running.
-  bool Unmount(UnmountMode mode);
+  // Has the kernel write back what it holds, then takes the mount out of sight, used or not; the
+  // server must be running. Whoever still has files open there, or the mount in another namespace,
+  // keeps the connection alive until the server ends. Touches nothing if the mount has gone before,
+  // and never another mount that is in its place.
+  void Unmount();
 
  private:
   enum class Mounter { kSelf, kFusermount };
 
   KernelMount(std::string mountpoint, UniqueFd device, Mounter mounter);
-  bool StillMounted() const;
+  bool InPlace() const;
+  bool Detach() const;
 
   const std::string mountpoint_;  // absolute, without symlinks
   const Mounter mounter_;

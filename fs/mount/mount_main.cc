@@ -83,18 +83,20 @@ int Serve(MountOptions options, Readiness readiness, const InheritedFds& inherit
   Overlay overlay(std::move(options.overlay));
   Session session(overlay, mount->TakeDevice(), options.session);
   const auto terminate = [&] {
-    if (mount->Unmount(KernelMount::UnmountMode::kIfIdle)) return;  // the session ends by itself
-    mount->Unmount(KernelMount::UnmountMode::kDetach);
+    mount->Unmount();
+    // Needed also when nobody uses the mount here: another mount namespace may have a copy of it.
     session.Stop();
   };
   const SignalThread signals({
       .terminate = terminate,
       .report = [&] { LogInfo("%s", session.CountersLine().c_str()); },
   });
-  const int result = session.Run([&] {
+  const int failure = session.Run([&] {
     if (!readiness.Announce(inherited)) session.Stop();
   });
-  return result == 0 ? kExitLive : kExitServer;
+  if (failure == 0) return kExitLive;
+  LogError("the server failed: %s", std::strerror(failure));
+  return kExitServer;
 }
 
 }  // namespace
