@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <climits>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -96,6 +97,14 @@ void WriteBack(const std::string& path) {
   }
 }
 
+// The number in `/dev/fd/N`, or -1 for any other mountpoint.
+int FdInMountpoint(const std::string& mountpoint) {
+  int fd = -1;
+  int length = 0;
+  const int fields = std::sscanf(mountpoint.c_str(), "/dev/fd/%d%n", &fd, &length);
+  return fields == 1 && static_cast<size_t>(length) == mountpoint.size() ? fd : -1;
+}
+
 }  // namespace
 
 KernelMount::KernelMount(std::string mountpoint, UniqueFd device, Mounter mounter)
@@ -106,6 +115,15 @@ KernelMount::KernelMount(std::string mountpoint, UniqueFd device, Mounter mounte
 
 std::unique_ptr<KernelMount> KernelMount::Create(const KernelMountOptions& options,
                                                  MountError* error) {
+  if (const int given = FdInMountpoint(options.mountpoint); given >= 0) {
+    // A number of our own: a daemon closes those that it has inherited.
+    UniqueFd device(::fcntl(given, F_DUPFD_CLOEXEC, 0));
+    if (device.valid()) {
+      return std::unique_ptr<KernelMount>(new KernelMount("", std::move(device), Mounter::kCaller));
+    }
+    error->message = "mountpoint " + options.mountpoint + ": " + std::strerror(errno);
+    return nullptr;
+  }
   std::string mountpoint;
   if (!ResolveMountpoint(options.mountpoint, &mountpoint, error)) return nullptr;
   UniqueFd device(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
@@ -137,7 +155,9 @@ KernelMount::~KernelMount() {
   if (InPlace() && !Detach()) LogError("cannot unmount %s", mountpoint_.c_str());
 }
 
-bool KernelMount::InPlace() const { return MountIdAt(mountpoint_) == mount_id_; }
+bool KernelMount::InPlace() const {
+  return mounter_ != Mounter::kCaller && MountIdAt(mountpoint_) == mount_id_;
+}
 
 bool KernelMount::Detach() const {
   if (mounter_ == Mounter::kFusermount) return FusermountUnmount(mountpoint_);

@@ -17,7 +17,8 @@ class KernelMount {
  public:
   // Mounts. default_permissions is always asked for: fs/overlay checks no permission bits. mount(2)
   // is tried first, which works for root and inside a user namespace; where it may not be used,
-  // fusermount3 mounts for us. On failure returns null and fills `error`.
+  // fusermount3 mounts for us. A mountpoint `/dev/fd/N` is, as with libfuse, an opened /dev/fuse that
+  // the caller has mounted and will unmount. On failure returns null and fills `error`.
   static std::unique_ptr<KernelMount> Create(const KernelMountOptions& options, MountError* error);
   ~KernelMount();
   KernelMount(const KernelMount&) = delete;
@@ -33,13 +34,13 @@ class KernelMount {
   void Unmount();
 
  private:
-  enum class Mounter { kSelf, kFusermount };
+  enum class Mounter { kSelf, kFusermount, kCaller };
 
   KernelMount(std::string mountpoint, UniqueFd device, Mounter mounter);
   bool InPlace() const;
   bool Detach() const;
 
-  const std::string mountpoint_;  // absolute, without symlinks
+  const std::string mountpoint_;  // absolute, without symlinks; empty for kCaller
   const Mounter mounter_;
   const uint64_t mount_id_;  // of statx(2); 0 where the kernel knows none
   UniqueFd device_;

@@ -164,6 +164,20 @@ TEST_F(ProgramTest, MountFuse3StartsIt) {
   EXPECT_TRUE(Mounted());
 }
 
+// Callers that may mount start servers that may not.
+TEST_F(ProgramTest, TheCallerMayHaveMountedAlready) {
+  const int device = ::open("/dev/fuse", O_RDWR);
+  ASSERT_GE(device, 0);
+  const std::string data =
+      "fd=" + std::to_string(device) + ",rootmode=40000,user_id=0,group_id=0,default_permissions";
+  ASSERT_EQ(::mount("caller", mnt_.c_str(), "fuse", 0, data.c_str()), 0);
+  const ProgramResult result = Run({"-o", Options(), "/dev/fd/" + std::to_string(device)});
+  ::close(device);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(ReadFile(mnt_ + "/from-lower"), "lower content");
+  Unmount(mnt_);
+}
+
 TEST_F(ProgramTest, AnSelinuxLabelDoesNoHarmWithoutSelinux) {
   const ProgramResult result = Mount(R"(context="system_u:object_r:container_file_t:s0:c1,c2")");
   if (IsFuse(mnt_)) {
