@@ -2,6 +2,7 @@
 #include "fs/fuse/dev_transport.h"
 
 #include <fcntl.h>
+#include <poll.h>
 
 namespace plyfs {
 
@@ -29,6 +30,11 @@ Errno DevTransport::Send(std::span<const iovec> parts) {
         Errno::Of(::writev(device_.get(), parts.data(), static_cast<int>(parts.size())));
     if (!(error == EINTR)) return error;
   }
+}
+
+bool DevTransport::Pending() const {
+  pollfd device{.fd = device_.get(), .events = POLLIN, .revents = 0};
+  return ::poll(&device, 1, 0) > 0;
 }
 
 }  // namespace plyfs

@@ -25,6 +25,9 @@ class DevTransport {
   // any more.
   Errno Send(std::span<const iovec> parts);
 
+  // Whether a request is queued right now.
+  bool Pending() const;
+
   int fd() const { return device_.get(); }
 
  private:

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "fs/base/log.h"
 
@@ -29,7 +30,7 @@ constexpr long kWatchNs = 4'000'000;
 // Calling another thread takes some 5 to 40 us; an opcode that takes longer than this is worth it.
 constexpr uint32_t kLongNs = 150'000;
 // So many requests found queued, one after the other, are more than one client's.
-constexpr unsigned kBacklog = 4;
+constexpr unsigned kBacklog = 16;
 
 uint64_t NowNs() {
   timespec now;
@@ -62,7 +63,8 @@ Workers::Workers(DevTransport& transport, WorkersOptions options, Handle handle,
       on_idle_(std::move(on_idle)),
       stop_event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       watch_timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)),
-      poll_(options.poll_us) {}
+      poll_(options.poll_us),
+      cpus_(std::thread::hardware_concurrency()) {}
 
 Workers::~Workers() = default;
 
@@ -215,8 +217,13 @@ void Workers::Attend(uint32_t opcode, bool backlog, Worker& self) {
   if (options_.max_threads == 1 || waiting_.load(std::memory_order_relaxed)) return;
   const bool takes_long =
       opcode < usual_ns_.size() && usual_ns_[opcode].load(std::memory_order_relaxed) > kLongNs;
-  if (takes_long || self.backlog >= kBacklog) {
-    CallAnother();
+  // One fast client alone is also found queued: it runs on while our reply to it returns. So look
+  // whether there is one more behind the request in hand.
+  if (takes_long) {
+    CallAnother(Reason::kLongHandling);
+  } else if (self.backlog >= kBacklog && transport_.Pending()) {
+    self.backlog = 0;
+    CallAnother(Reason::kCrowd);
   } else {
     ArmWatch();
   }
@@ -225,14 +232,20 @@ void Workers::Attend(uint32_t opcode, bool backlog, Worker& self) {
 void Workers::Learn(uint32_t opcode, uint64_t nanoseconds) {
   if (opcode >= usual_ns_.size()) return;
   const uint32_t mean = usual_ns_[opcode].load(std::memory_order_relaxed);
-  const auto sample = static_cast<uint32_t>(std::min<uint64_t>(nanoseconds, 100 * kLongNs));
+  const auto sample = static_cast<uint32_t>(std::min<uint64_t>(nanoseconds, 4 * kLongNs));
   usual_ns_[opcode].store(mean - mean / 8 + sample / 8, std::memory_order_relaxed);
 }
 
-void Workers::CallAnother() {
+void Workers::CallAnother(Reason reason) {
   if (called_.exchange(true, std::memory_order_relaxed)) return;
   absl::MutexLock lock(&mutex_);
-  if (!parked_.empty()) {
+  // More threads than half of the CPUs only take the CPUs from the clients, if no handling waits
+  // for anything.
+  const bool useful =
+      reason == Reason::kLongHandling || 2 * (workers_.size() - parked_.size()) < cpus_;
+  if (!useful) {
+    called_.store(false, std::memory_order_relaxed);
+  } else if (!parked_.empty()) {
     Worker* const other = parked_.back();
     parked_.pop_back();
     other->called = true;
@@ -280,7 +293,7 @@ void Workers::Watch() {
     const uint64_t received = received_.load(std::memory_order_relaxed);
     // While a thread waits the watch rests; the next request arms it again.
     if (!waiting_.load(std::memory_order_relaxed)) {
-      if (received == seen) CallAnother();
+      if (received == seen) CallAnother(Reason::kLongHandling);
       ArmWatch();
     }
     seen = received;

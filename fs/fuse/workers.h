@@ -64,6 +64,7 @@ class Workers {
 
  private:
   struct Worker;
+  enum class Reason { kLongHandling, kCrowd };
 
   static void* ThreadMain(void* worker);
   void Main(Worker& self);
@@ -72,7 +73,7 @@ class Workers {
   Result<size_t> Sleep(Worker& self);
   bool Park(Worker& self);
   void Attend(uint32_t opcode, bool backlog, Worker& self);
-  void CallAnother();
+  void CallAnother(Reason reason);
   void Spawn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void End(Worker& self);
   void Learn(uint32_t opcode, uint64_t nanoseconds);
@@ -92,6 +93,7 @@ class Workers {
   std::atomic<bool> waiting_ = false;
   PollEstimate poll_;
 
+  const size_t cpus_;
   std::atomic<bool> stopping_ = false;
   std::atomic<int> result_ = 0;
   std::atomic<bool> watch_armed_ = false;
