@@ -135,7 +135,7 @@ std::string Checker::CheckTree(int root_fd, const InodePtr& root) {
   if (!options_.name_prefix.empty()) root->mtime.reset();
   Report("", CheckStat(root, st));
   if (options_.name_prefix.empty()) {
-    Report("", CheckXattrs(root, "/proc/self/fd/" + std::to_string(root_fd)));
+    Report("", CheckXattrs(root, "/proc/self/fd/" + std::to_string(root_fd) + "/."));
   }
   const int fd = openat(root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return "open of the root: " + ErrnoName(errno);

@@ -115,7 +115,8 @@ std::string Checker::CheckListing(const InodePtr& dir,
         out += Differs("d_type of " + Quote(entry.name), Num(IFTODT(found->second->mode)),
                        Num(entry.type));
       }
-      const std::string problem = CheckNumber(found->second, entry.ino);
+      const std::string problem =
+          options_.listed_numbers ? CheckNumber(found->second, entry.ino) : "";
       if (!problem.empty()) out += "d_ino of " + Quote(entry.name) + ": " + problem;
     }
   }

@@ -21,6 +21,7 @@ namespace plyfs::model {
 
 struct CheckOptions {
   bool inode_numbers = true;
+  bool listed_numbers = true;  // d_ino is st_ino
   bool nlink = true;
   bool mtime = true;
   bool one_device = true;      // st_dev of everything is the root's

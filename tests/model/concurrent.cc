@@ -99,27 +99,20 @@ class ConcurrentRun {
     }
   }
 
-  // All threads' entries go into one directory, so its own entry is made once.
+  // All threads' entries go into one directory, so its own entry is made once in each layer.
   void GraftShared() {
-    bool first = true;
     for (auto& worker : workers_) {
-      LayerStackSpec layers = worker->shared.layers;
+      while (stack_.size() < worker->shared.layers.size()) stack_.push_back({stack_[0][0]});
+    }
+    for (LayerSpec& layer : stack_) AddSharedRoot(&layer);
+    for (auto& worker : workers_) {
       LayerStackSpec grafted;
-      Graft(layers, kShared, &grafted);
-      while (stack_.size() < grafted.size()) stack_.push_back({stack_[0][0]});
-      for (size_t i = 0; i < stack_.size(); ++i) {
-        if (first) AddSharedRoot(&stack_[i]);
-        if (i >= grafted.size()) continue;
+      Graft(worker->shared.layers, kShared, &grafted);
+      for (size_t i = 0; i < grafted.size(); ++i) {
         for (const LayerEntry& entry : grafted[i]) {
           if (!entry.path.empty() && entry.path != kShared) stack_[i].push_back(entry);
         }
       }
-      first = false;
-    }
-    for (LayerSpec& layer : stack_) {
-      bool has_shared = false;
-      for (const LayerEntry& entry : layer) has_shared = has_shared || entry.path == kShared;
-      if (!has_shared) AddSharedRoot(&layer);
     }
   }
 
@@ -179,7 +172,9 @@ class ConcurrentRun {
   std::string RunPhase(const UnionUnderTest& target) {
     stop_ = false;
     std::vector<std::thread> threads;
-    for (auto& worker : workers_) threads.emplace_back([&] { Work(worker.get()); });
+    for (auto& worker : workers_) {
+      threads.emplace_back([this, w = worker.get()] { Work(w); });
+    }
     std::thread looker([&] { Look(target.path()); });
     std::thread evicter([&] {
       while (!stop_) {

@@ -82,6 +82,9 @@ void Executor::Reopen(const std::string& root) {
 
 Actual Executor::Run(const Op& op) {
   int base = root_fd_;
+  // What a slot held is closed even when the open that was to fill it fails.
+  if (op.kind == OpKind::kOpen || op.kind == OpKind::kTmpfile) CloseSlot(op.slot);
+  if (op.kind == OpKind::kDirOpen) CloseStream(op.slot);
   if (op.base >= 0) base = slots_[op.base];
   if (base < 0) return Actual{.error = EBADF};
   if (op.kind <= OpKind::kMknod) return RunNameOp(op, base);
@@ -170,7 +173,6 @@ Actual Executor::RunLookOp(const Op& op, int base) {
 Actual Executor::RunStreamOp(const Op& op, int base) {
   int& stream = streams_[op.slot];
   if (op.kind == OpKind::kDirOpen) {
-    CloseStream(op.slot);
     stream = openat(base, op.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return FromResult(stream);
   }

@@ -67,7 +67,11 @@ Walk WalkPath(const InodePtr& start, const std::string& path, FinalSymlink final
       next = current->parent.lock();
       if (next == nullptr) return Left();
     } else {
-      if (name.size() > kNameMax) return Failed(ENAMETOOLONG);
+      if (name.size() > kNameMax) {
+        Walk walk = Failed(ENAMETOOLONG);
+        walk.in_last = is_last;
+        return walk;
+      }
       const auto found = current->children.find(name);
       if (found != current->children.end()) next = found->second;
     }

@@ -49,6 +49,7 @@ struct Inode {
 struct Walk {
   int error = 0;       // of the walk up to and including the parent of the last component
   bool leaves = false; // left the tree ("..", an absolute symlink): nothing can be said
+  bool in_last = false;  // the error is the last component's own: its parent was found
   bool dots = false;   // the last component is "." or ".."
   InodePtr parent;
   std::string last;

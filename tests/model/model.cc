@@ -170,11 +170,13 @@ Expected Model::Unlink(const Op& op) {
 // The checks in the order of do_renameat2() and vfs_rename(); ENOTEMPTY comes last, from the
 // filesystem itself.
 int Model::RenameError(const Op& op, const Walk& from, const Walk& to) const {
-  if (from.error != 0) return from.error;
-  if (to.error != 0) return to.error;
+  if (from.error != 0 && !from.in_last) return from.error;
+  if (to.error != 0 && !to.in_last) return to.error;
   if (from.dots) return EBUSY;
   if (to.dots) return op.flags & kNoReplace ? EEXIST : EBUSY;
+  if (from.error != 0) return from.error;
   if (from.node == nullptr) return ENOENT;
+  if (to.error != 0) return to.error;
   if (to.node != nullptr && (op.flags & kNoReplace)) return EEXIST;
   if (to.node == nullptr && (op.flags & kExchange)) return ENOENT;
   if (from.node->IsDir() && IsBelow(from.node, to.parent)) return EINVAL;
@@ -198,6 +200,7 @@ Expected Model::Rename(const Op& op, std::optional<int> seen) {
   if (from.node == to.node) return {};
   if (!(op.flags & kExchange) && to.node != nullptr && !to.node->children.empty()) {
     error = ENOTEMPTY;
+    if (options_.kernel_overlay) from.parent->mtime.reset();
   }
   Expected expected = Fails(error);
   const auto is_lower_dir = [](const InodePtr& inode) { return inode->IsDir() && inode->has_lower; };
@@ -266,12 +269,22 @@ bool Model::MustSkip(const Op& op) const {
     const Walk walk = Resolve(op, FinalSymlink::kKeep);
     return walk.node != nullptr && !walk.node->IsReg();
   }
-  if (op.kind == OpKind::kMmapRead) return !options_.coherent_mmap;
   if (op.kind == OpKind::kMmapWrite && slots_[op.slot].has_value()) {
     // A local filesystem keeps the capability; where a server does the write, it is lost.
     return slots_[op.slot]->inode->xattrs.count(kCapability) > 0;
   }
+  if (options_.kernel_overlay && KernelDiffers(op)) return true;
   return op.kind == OpKind::kTmpfile && !options_.has_tmpfile;
+}
+
+bool Model::KernelDiffers(const Op& op) const {
+  if (op.kind == OpKind::kMmapRead) return true;
+  const bool attributes = op.kind == OpKind::kFchmod || op.kind == OpKind::kFchown ||
+                          op.kind == OpKind::kFsetXattr || op.kind == OpKind::kFstat;
+  InodePtr inode;
+  if (attributes && slots_[op.slot].has_value()) inode = slots_[op.slot]->inode;
+  if (op.base >= 0 && slots_[op.base].has_value()) inode = slots_[op.base]->inode;
+  return inode != nullptr && inode->has_lower && (inode->nlink == 0 || inode->dead);
 }
 
 }  // namespace plyfs::model

@@ -25,7 +25,11 @@ struct ModelOptions {
   bool directory_rename_exdev = false;  // EXDEV may answer the rename of a lower directory
   bool is_union = true;                 // a user's character device 0:0 is refused
   bool has_tmpfile = true;
-  bool coherent_mmap = true;  // a mapping made before copy-up shows what is written after it
+  // What kernel overlayfs is known to do otherwise is left out: attributes of a lower file or
+  // directory that was removed while open (nlink stays, changes fail with EEXIST or ENOTDIR); a
+  // mapping made before copy-up (shows the lower file for ever); the source directory's mtime when
+  // a rename fails with ENOTEMPTY (changes).
+  bool kernel_overlay = false;
 };
 
 /// What the model says about one operation.
@@ -97,6 +101,7 @@ class Model {
   Walk Resolve(const Op& op, FinalSymlink final_symlink) const;
   // The walk of a call that makes a name: EEXIST when there is one.
   Walk ResolveNew(const InodePtr& base, const std::string& path) const;
+  bool KernelDiffers(const Op& op) const;
   int RenameError(const Op& op, const Walk& from, const Walk& to) const;
   InodePtr Create(const Walk& where, mode_t mode);
   void DropName(const InodePtr& parent, const std::string& name);

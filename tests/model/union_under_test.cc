@@ -23,13 +23,16 @@ ModelOptions ModelOptionsFor(const RunOptions& options) {
   model.is_union = options.target != Target::kExt4;
   model.directory_rename_exdev =
       model.is_union && options.extra.find("redirect_dir=on") == std::string::npos;
-  model.coherent_mmap = options.target != Target::kKernelOverlay;
+  model.kernel_overlay = options.target == Target::kKernelOverlay;
   return model;
 }
 
 CheckOptions CheckOptionsFor(const RunOptions& options) {
-  static_cast<void>(options);
-  return {};
+  CheckOptions check;
+  // Kernel overlayfs lists the upper's own number of what it did not copy up itself, and of a link
+  // to a lower file in a directory whose listing it has cached.
+  check.listed_numbers = options.target != Target::kKernelOverlay;
+  return check;
 }
 
 UnionUnderTest::UnionUnderTest(const LayerStackSpec& layers, const InodePtr& shown,
