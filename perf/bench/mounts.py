@@ -175,7 +175,7 @@ def scratch_dir(root):
 
 
 @contextlib.contextmanager
-def mounted(contestant, root, lowers, *, options=(), cwd=None, starter=None):
+def mounted(contestant, root, lowers, *, options=(), cwd=None, starter=None, profiler=None):
     """Mounts a fresh union over lowers with an empty upper.
 
     starter(argv, mount), when given, runs the mount command in our place, to measure it.
@@ -192,7 +192,9 @@ def mounted(contestant, root, lowers, *, options=(), cwd=None, starter=None):
                 _start(argv, cwd)
             mount.find_servers()
             servers = mount.servers
-        yield mount
+        watch = profiler.attached(servers) if profiler and servers else contextlib.nullcontext()
+        with watch:
+            yield mount
     finally:
         problem = take_down(scratch, servers)
         if problem:

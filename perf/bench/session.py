@@ -7,7 +7,6 @@ import dataclasses
 from typing import Callable
 
 from . import mounts
-from .measure import drop_caches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,16 +61,15 @@ class Group:
 class Env:
     """What a group's function gets: one contestant, the fixtures, and record() for its results."""
 
-    def __init__(self, contestant, fixtures, helper, scratch_root, sizes, record):
+    def __init__(self, contestant, fixtures, helper, scratch_root, sizes, record, profiler=None):
         self.contestant = contestant
         self.fixtures = fixtures
         self.helper = helper
         self.scratch_root = scratch_root
         self.sizes = sizes
         self.record = record
+        self.profiler = profiler
 
     def mounted(self, lowers, **kwargs):
+        kwargs["profiler"] = self.profiler
         return mounts.mounted(self.contestant, self.scratch_root, lowers, **kwargs)
-
-    def cold(self):
-        drop_caches()
