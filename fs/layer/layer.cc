@@ -42,6 +42,19 @@ int OpenKeepingAtime(const ObjectRef& object, int flags) {
   return open_with(flags | O_CLOEXEC);
 }
 
+Result<UniqueFd> OpenBeneath(int dir, const std::string& path, uint64_t flags) {
+  open_how how{};
+  how.flags = flags | O_CLOEXEC;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  long fd = -1;
+  // EAGAIN: a rename elsewhere raced with the kernel's walk.
+  do {
+    fd = ::syscall(SYS_openat2, dir, path.c_str(), &how, sizeof how);
+  } while (fd < 0 && errno == EAGAIN);
+  if (fd < 0) return Errno::Last();
+  return UniqueFd(static_cast<int>(fd));
+}
+
 }  // namespace
 
 Result<struct statx> StatObject(const ObjectRef& object) {
@@ -65,25 +78,24 @@ Result<UniqueFd> OpenDirectory(const ObjectRef& object) {
 }
 
 Result<UniqueFd> OpenDirectoryBeneath(int dir, const std::string& path) {
-  open_how how{};
-  how.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  long fd = -1;
-  for (const uint64_t flags : {how.flags, static_cast<decltype(how.flags)>(O_PATH | O_DIRECTORY | O_CLOEXEC)}) {
-    how.flags = flags;
-    // EAGAIN: a rename elsewhere raced with the kernel's check of "..".
-    do {
-      fd = ::syscall(SYS_openat2, dir, path.c_str(), &how, sizeof how);
-    } while (fd < 0 && errno == EAGAIN);
-    if (fd >= 0 || errno != EACCES) break;
-  }
-  if (fd < 0) return Errno::Last();
-  return UniqueFd(static_cast<int>(fd));
+  Result<UniqueFd> fd = OpenBeneath(dir, path, O_RDONLY | O_DIRECTORY);
+  if (fd.error() == EACCES) return OpenBeneath(dir, path, O_PATH | O_DIRECTORY);
+  return fd;
+}
+
+Result<UniqueFd> OpenRegularBeneath(int dir, const std::string& path) {
+  return OpenBeneath(dir, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 }
 
 Result<UniqueFd> OpenRegular(const ObjectRef& object, int flags) {
   // O_NONBLOCK: should the name be a fifo all the same, we must not wait for its other end.
   const int fd = OpenKeepingAtime(object, flags | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0) return Errno::Last();
+  return UniqueFd(fd);
+}
+
+Result<UniqueFd> OpenPath(const ObjectRef& object) {
+  const int fd = ::openat(object.dir, object.name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return Errno::Last();
   return UniqueFd(fd);
 }

@@ -46,6 +46,10 @@ Result<UniqueFd> OpenDirectory(const ObjectRef& object);
 Result<UniqueFd> OpenDirectoryBeneath(int dir, const std::string& path);
 // A regular file. Never opens a device or a fifo: ENXIO. The access time is left alone where the caller may ask for that.
 Result<UniqueFd> OpenRegular(const ObjectRef& object, int flags);
+// The same for a path below `dir`, none of whose components is a symlink; read-only.
+Result<UniqueFd> OpenRegularBeneath(int dir, const std::string& path);
+// O_PATH: keeps an object of any type reachable after its name has gone.
+Result<UniqueFd> OpenPath(const ObjectRef& object);
 Result<std::string> ReadLinkObject(const ObjectRef& object);
 // Calls `visit` for each entry in the order of the filesystem; stops at its first error.
 Errno ListDirectory(int dir, const std::function<Errno(const RawDirEntry&)>& visit);

@@ -52,6 +52,25 @@ class WorkDir {
   std::atomic<uint64_t> next_temp_ = 1;
 };
 
+// A name in tmp/ that is discarded, with what has been made under it, unless it was committed: renamed to its final place.
+class TempEntry {
+ public:
+  explicit TempEntry(WorkDir& work) : work_(work), name_(work.NewTempName()) {}
+  ~TempEntry() {
+    if (!committed_) work_.Discard(name_).Ignore("tmp/ is swept at the next mount");
+  }
+  TempEntry(const TempEntry&) = delete;
+  TempEntry& operator=(const TempEntry&) = delete;
+
+  ObjectRef ref() const { return {.dir = work_.tmp(), .name = name_.c_str()}; }
+  void Committed() { committed_ = true; }
+
+ private:
+  WorkDir& work_;
+  const std::string name_;
+  bool committed_ = false;
+};
+
 // Removes `object` and everything below it, whatever it is. Directories without permission are opened up first.
 Errno RemoveTree(const ObjectRef& object);
 

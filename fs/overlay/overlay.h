@@ -83,7 +83,8 @@ class Overlay {
   Errno Fallocate(NodeId id, int mode, uint64_t offset, uint64_t length, bool kill_suidgid);
   // SEEK_DATA or SEEK_HOLE; ENXIO beyond the end.
   Result<uint64_t> Seek(NodeId id, uint64_t offset, int whence);
-  Result<size_t> CopyFileRange(NodeId in, uint64_t in_offset, NodeId out, uint64_t out_offset, size_t length);
+  Result<size_t> CopyFileRange(NodeId in, uint64_t in_offset, NodeId out, uint64_t out_offset, size_t length,
+                               const WriteOptions& options);
   Errno Fsync(NodeId id, bool data_only);  // files and directories
   Errno SyncFs();
 

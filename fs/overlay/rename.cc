@@ -1,0 +1,289 @@
+// rename.cc: see rename.h. The order of the steps makes every state that a crash can leave show either the old names or the new.
+#include "fs/overlay/rename.h"
+
+#include <optional>
+
+#include "fs/layer/whiteout.h"
+#include "fs/overlay/copy_up.h"
+#include "fs/overlay/discover.h"
+#include "fs/overlay/listing.h"
+#include "fs/overlay/locate.h"
+#include "fs/overlay/remove.h"
+
+namespace plyfs {
+namespace {
+
+// Longest redirect that native overlayfs follows (OVL_REDIRECT_MAX is 256 by default, but any up to PATH_MAX is read).
+constexpr size_t kMaxRedirect = 4000;
+
+// One end, as it is under the locks.
+struct End {
+  const NamePosition& position;
+  FdRef parent_fd;
+  NodeRef node;        // null: nothing is shown there
+  LayerEntry in_upper; // what the upper itself has under the name
+  bool below = false;  // a lower would show the name if the upper did not hide it
+
+  ObjectRef ref() const { return {.dir = parent_fd->fd.get(), .name = position.name.c_str()}; }
+  Node& parent() const { return *position.parent; }
+  bool is_directory() const { return node && node->is_directory(); }
+};
+
+Result<End> ReadEnd(Core& core, const NamePosition& position) {
+  if (position.parent->dir->removed) return Errno(ENOENT);
+  End end{.position = position};
+  ASSIGN_OR_RETURN(end.parent_fd, DirFd(core, *position.parent, LayerIndex::kUpper));
+  ASSIGN_OR_RETURN(FoundNode found, FindOrMakeNode(core, position.parent, position.name));
+  end.node = std::move(found.node);
+  ASSIGN_OR_RETURN(end.in_upper, LookupUpper(core, *position.parent, position.name));
+  ASSIGN_OR_RETURN(end.below, ShownByLowers(core, *position.parent, position.name));
+  return end;
+}
+
+class RenameOperation {
+ public:
+  RenameOperation(Core& core, End& from, End& to, unsigned flags)
+      : core_(core), upper_(core.upper()), from_(from), to_(to), flags_(flags) {}
+
+  Errno Run() {
+    if (!from_.node) return ENOENT;
+    const bool wh_files = upper_.capabilities().whiteouts == WhiteoutFormat::kWhFile;
+    if (wh_files && (HasWhPrefix(to_.position.name.view()) || (exchange() && HasWhPrefix(from_.position.name.view())))) {
+      return EPERM;
+    }
+    if (from_.node == to_.node) return kOk;
+    RETURN_IF_ERROR(CheckTypes());
+    RETURN_IF_ERROR(PrepareMove(from_, to_));
+    if (exchange()) {
+      RETURN_IF_ERROR(PrepareMove(to_, from_));
+      RETURN_IF_ERROR(upper_.Rename(from_.ref(), to_.ref(), RENAME_EXCHANGE));  // COMMIT
+      return PublishExchange();
+    }
+    RETURN_IF_ERROR(PrepareTarget());
+    RETURN_IF_ERROR(Move());
+    return Publish();
+  }
+
+ private:
+  bool exchange() const { return (flags_ & RENAME_EXCHANGE) != 0; }
+
+  Errno CheckTypes() {
+    if (exchange()) return to_.node ? kOk : Errno(ENOENT);
+    if (!to_.node) return kOk;
+    if ((flags_ & RENAME_NOREPLACE) != 0) return EEXIST;
+    if (from_.is_directory() && !to_.is_directory()) return ENOTDIR;
+    if (!from_.is_directory() && to_.is_directory()) return EISDIR;
+    if (!to_.is_directory()) return kOk;
+    ASSIGN_OR_RETURN(const bool empty, IsEmptyDirectory(core_, *to_.node));
+    return empty ? kOk : Errno(ENOTEMPTY);
+  }
+
+  // Brings what moves into the form in which it may stand under its new name.
+  Errno PrepareMove(End& what, const End& where) {
+    Node& node = *what.node;
+    if (!node.is_directory()) {
+      RETURN_IF_ERROR(EnsureUpperName(core_, node, what.parent(), what.position.name));
+      if (!node.is_regular() || !HasWhPrefix(where.position.name.view())) return kOk;
+      return upper_.SetMark(what.ref(), kLiteralMark, "y");
+    }
+    if (node.dir->has_lower()) return SetRedirect(node, what.ref());
+    // A directory of the upper alone must not merge with what lies below its new name.
+    if (!where.below) return kOk;
+    ASSIGN_OR_RETURN(const FdRef fd, DirFd(core_, node, LayerIndex::kUpper));
+    return upper_.SetOpaque(fd->fd.get());
+  }
+
+  // Says where the lower parts of a directory stay while its name moves.
+  Errno SetRedirect(Node& node, const ObjectRef& at) {
+    const LayerIndex first_lower = node.dir->parts[node.dir->has_upper() ? 1 : 0].layer;
+    const std::string redirect = "/" + LayerPath(node, first_lower);
+    if (redirect.size() > kMaxRedirect) return EXDEV;
+    auto paths = std::make_unique<std::map<LayerIndex, std::string>>();
+    for (const DirPart& part : node.dir->parts) {
+      if (part.layer != LayerIndex::kUpper) (*paths)[part.layer] = LayerPath(node, part.layer);
+    }
+    RETURN_IF_ERROR(upper_.SetMark(at, kRedirectMark, redirect));
+    node.dir->redirects = std::move(paths);
+    return kOk;
+  }
+
+  // Makes room where rename(2) itself would refuse, and keeps what is replaced reachable.
+  Errno PrepareTarget() {
+    if (!to_.node) return kOk;
+    if (to_.is_directory()) {
+      RETURN_IF_ERROR(FreezeDirectory(core_, *to_.node));
+      return ClearWhiteouts();
+    }
+    if (to_.in_upper.kind != LayerEntry::kPresent) return kOk;
+    return KeepReachable(core_, *to_.node, to_.position.parent, to_.position.name, to_.ref());
+  }
+
+  // An empty directory of the union may hold whiteouts in the upper. An empty opaque one takes its place first, so that the
+  // rename can replace it and nothing below shines through in between.
+  Errno ClearWhiteouts() {
+    if (to_.in_upper.kind != LayerEntry::kPresent) return kOk;
+    ASSIGN_OR_RETURN(const FdRef fd, DirFd(core_, *to_.node, LayerIndex::kUpper));
+    bool has_entries = false;
+    RETURN_IF_ERROR(ListDirectory(fd->fd.get(), [&](const RawDirEntry&) -> Errno {
+      has_entries = true;
+      return kOk;
+    }));
+    if (!has_entries) return kOk;
+    TempEntry temp(core_.work());
+    const struct statx& stat = to_.in_upper.stat;
+    RETURN_IF_ERROR(upper_.MakeDirectory(temp.ref(), 0700));
+    RETURN_IF_ERROR(upper_.SetOwner(temp.ref(), stat.stx_uid, stat.stx_gid));
+    RETURN_IF_ERROR(upper_.SetMode(temp.ref(), stat.stx_mode));
+    ASSIGN_OR_RETURN(const UniqueFd dir, OpenDirectory(temp.ref()));
+    if (upper_.capabilities().xattr_marks) RETURN_IF_ERROR(upper_.SetOpaque(dir.get()));
+    RETURN_IF_ERROR(upper_.Rename(temp.ref(), to_.ref(), RENAME_EXCHANGE));
+    // The old one is now the temporary, and goes with it.
+    core_.directories.Erase(Core::DirKey(to_.node->id, LayerIndex::kUpper));
+    return kOk;
+  }
+
+  // COMMIT: one rename(2) in the upper, leaving a whiteout where a lower would show the old name.
+  Errno Move() {
+    const bool over_whiteout = to_.in_upper.kind == LayerEntry::kWhiteout;
+    if (over_whiteout && from_.is_directory()) return MoveDirectoryOverWhiteout();
+    if (!from_.below) return upper_.Rename(from_.ref(), to_.ref(), 0);
+    if (upper_.capabilities().rename_whiteout) return upper_.Rename(from_.ref(), to_.ref(), RENAME_WHITEOUT);
+    if (upper_.capabilities().whiteouts == WhiteoutFormat::kWhFile) {
+      RETURN_IF_ERROR(upper_.PlaceWhiteout(from_.ref()));
+      return upper_.Rename(from_.ref(), to_.ref(), 0);
+    }
+    // Not atomic on a filesystem that has devices but no RENAME_WHITEOUT; the copy shows under both names in between.
+    RETURN_IF_ERROR(upper_.Rename(from_.ref(), to_.ref(), 0));
+    return upper_.PlaceWhiteout(from_.ref());
+  }
+
+  Errno MoveDirectoryOverWhiteout() {
+    if (!upper_.capabilities().rename_exchange) {
+      RETURN_IF_ERROR(upper_.Unlink(to_.ref()));
+      RETURN_IF_ERROR(upper_.Rename(from_.ref(), to_.ref(), 0));
+      return from_.below ? upper_.PlaceWhiteout(from_.ref()) : kOk;
+    }
+    RETURN_IF_ERROR(upper_.Rename(from_.ref(), to_.ref(), RENAME_EXCHANGE));
+    // The whiteout has come to the old name, where it may be wanted.
+    if (!from_.below) upper_.Unlink(from_.ref()).Ignore("a whiteout of nothing shows nothing");
+    return kOk;
+  }
+
+  Errno Publish() {
+    CountChange();
+    Errno result = kOk;
+    if (to_.is_directory()) {
+      DirectoryHasGone(core_, *to_.node, to_.parent(), to_.position.name);
+    } else if (to_.node) {
+      const bool in_upper = to_.in_upper.kind == LayerEntry::kPresent;
+      result = NameHasGone(core_, *to_.node, to_.parent(), to_.position.name, in_upper ? &to_.in_upper.stat : nullptr);
+    }
+    core_.nodes.MoveName(*from_.node, from_.parent(), from_.position.name.view(), to_.position.parent,
+                         to_.position.name.view());
+    return result;
+  }
+
+  Errno PublishExchange() {
+    CountChange();
+    core_.nodes.SwapNames({from_.position.parent, from_.position.name.view()}, {to_.position.parent, to_.position.name.view()});
+    return kOk;
+  }
+
+  void CountChange() {
+    ++from_.parent().dir->version;
+    if (&from_.parent() != &to_.parent()) ++to_.parent().dir->version;
+  }
+
+  Core& core_;
+  const UpperLayer& upper_;
+  End& from_;
+  End& to_;
+  const unsigned flags_;
+};
+
+// What lies under the name, without a lock held afterwards; null if nothing does.
+Result<NodeRef> Peek(Core& core, const NamePosition& position) {
+  absl::ReaderMutexLock tree(&core.tree_mutex);
+  absl::ReaderMutexLock lock(&position.parent->mutex);
+  ASSIGN_OR_RETURN(FoundNode found, FindOrMakeNode(core, position.parent, position.name));
+  return std::move(found.node);
+}
+
+// Both parents, and what moves, are in the upper afterwards. EXDEV for a directory that may not move.
+Errno CopyUpMoving(Core& core, const NamePosition& position) {
+  RETURN_IF_ERROR(EnsureUpperDirectory(core, position.parent));
+  ASSIGN_OR_RETURN(const NodeRef node, Peek(core, position));
+  if (!node) return ENOENT;
+  if (node->is_directory()) {
+    absl::ReaderMutexLock lock(&node->mutex);
+    const bool redirects = core.config.redirect_dir == RedirectDir::kOn && core.upper().capabilities().xattr_marks;
+    if (node->dir->has_lower() && !redirects) return EXDEV;
+  }
+  return CopyUp(core, node);
+}
+
+// A rename inside one directory of something that is no directory disturbs nobody else's path.
+bool IsLocal(const NamePosition& from, const NamePosition& to, const NodeRef& moving, const NodeRef& replaced) {
+  return from.parent == to.parent && !moving->is_directory() && !(replaced && replaced->is_directory());
+}
+
+class OptionalNodeLock {
+ public:
+  explicit OptionalNodeLock(Node* node) ABSL_NO_THREAD_SAFETY_ANALYSIS : node_(node) {
+    if (node_ != nullptr) node_->mutex.Lock();
+  }
+  ~OptionalNodeLock() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    if (node_ != nullptr) node_->mutex.Unlock();
+  }
+  OptionalNodeLock(const OptionalNodeLock&) = delete;
+  OptionalNodeLock& operator=(const OptionalNodeLock&) = delete;
+
+ private:
+  Node* const node_;
+};
+
+// Needs the tree lock and, unless that is held exclusively, the parents' mutexes exclusively.
+Errno RenameLocked(Core& core, const NamePosition& from, const NamePosition& to, unsigned flags) {
+  ASSIGN_OR_RETURN(End source, ReadEnd(core, from));
+  ASSIGN_OR_RETURN(End target, ReadEnd(core, to));
+  Node* first = source.node.get();
+  Node* second = target.node == source.node ? nullptr : target.node.get();
+  if (first != nullptr && second != nullptr && Value(second->id) < Value(first->id)) std::swap(first, second);
+  const OptionalNodeLock first_lock(first);
+  const OptionalNodeLock second_lock(second);
+  // The end of a race: what was copied up has been replaced by something else since.
+  for (const End* end : {&source, &target}) {
+    if (!end->node || (end == &target && (flags & RENAME_EXCHANGE) == 0)) continue;
+    const bool in_upper = end->is_directory() ? end->node->dir->has_upper() : end->node->layer == LayerIndex::kUpper;
+    if (!in_upper) return EAGAIN;
+  }
+  return RenameOperation(core, source, target, flags).Run();
+}
+
+Errno TryRename(Core& core, const NamePosition& from, const NamePosition& to, unsigned flags) {
+  RETURN_IF_ERROR(CopyUpMoving(core, from));
+  if ((flags & RENAME_EXCHANGE) != 0) RETURN_IF_ERROR(CopyUpMoving(core, to));
+  RETURN_IF_ERROR(EnsureUpperDirectory(core, to.parent));
+  ASSIGN_OR_RETURN(const NodeRef moving, Peek(core, from));
+  ASSIGN_OR_RETURN(const NodeRef replaced, Peek(core, to));
+  if (moving && IsLocal(from, to, moving, replaced)) {
+    absl::ReaderMutexLock tree(&core.tree_mutex);
+    absl::MutexLock lock(&from.parent->mutex);
+    return RenameLocked(core, from, to, flags);
+  }
+  absl::MutexLock tree(&core.tree_mutex);
+  return RenameLocked(core, from, to, flags);
+}
+
+}  // namespace
+
+Errno RenameEntry(Core& core, const NamePosition& from, const NamePosition& to, unsigned flags) {
+  if (core.read_only()) return EROFS;
+  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0 || flags == (RENAME_NOREPLACE | RENAME_EXCHANGE)) return EINVAL;
+  for (;;) {
+    const Errno error = TryRename(core, from, to, flags);
+    if (!(error == EAGAIN)) return error;
+  }
+}
+
+}  // namespace plyfs

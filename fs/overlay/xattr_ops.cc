@@ -1,0 +1,137 @@
+// xattr_ops.cc: see xattr_ops.h.
+#include "fs/overlay/xattr_ops.h"
+
+#include <sys/xattr.h>
+
+#include "fs/layer/acl.h"
+#include "fs/layer/overlay_xattr.h"
+#include "fs/overlay/copy_up.h"
+#include "fs/overlay/locate.h"
+
+namespace plyfs {
+namespace {
+
+constexpr std::string_view kSecurityPrefix = "security.";
+constexpr std::string_view kOverridePrefix = "user.containers.override_";
+
+bool IsAcl(std::string_view name) { return name == kAclAccess || name == kAclDefault; }
+
+// Where users' attributes are not shown or not stored at all.
+Errno CheckSupported(const Core& core, std::string_view name) {
+  if (IsAcl(name)) return core.config.acl ? kOk : Errno(EOPNOTSUPP);
+  return core.config.xattrs ? kOk : Errno(EOPNOTSUPP);
+}
+
+// With xattr_permissions=2 the layer cannot hold security. attributes either; they are kept under user.
+bool KeepsSecurityElsewhere(const Layer& layer) { return layer.override_stat() == OverrideStat::kUser; }
+
+// Nullopt for a name that users may not have.
+std::optional<std::string> StoredName(const Layer& layer, const std::string& shown) {
+  const bool is_security = shown.starts_with(kSecurityPrefix);
+  if (is_security && KeepsSecurityElsewhere(layer)) {
+    return std::string(kOverridePrefix) + shown.substr(kSecurityPrefix.size());
+  }
+  return EscapeXattrName(shown);
+}
+
+std::optional<std::string> ShownName(const Layer& layer, std::string_view stored) {
+  if (KeepsSecurityElsewhere(layer) && stored.starts_with(kOverridePrefix)) {
+    const std::string_view rest = stored.substr(kOverridePrefix.size());
+    if (rest == "stat") return std::nullopt;
+    return std::string(kSecurityPrefix) + std::string(rest);
+  }
+  return UnescapeXattrName(stored);
+}
+
+LayerIndex LayerOf(const Node& node) { return node.is_directory() ? node.dir->parts.front().layer : node.layer; }
+
+Result<std::string> ShowAcl(const Core& core, const std::string& acl) {
+  const IdMap& ids = core.ids();
+  return MapAclIds(acl, [&](uint32_t id) { return ids.uids.ToShown(id); }, [&](uint32_t id) { return ids.gids.ToShown(id); });
+}
+
+Result<std::string> StoreAcl(const Core& core, std::span<const char> acl) {
+  const IdMap& ids = core.ids();
+  return MapAclIds({acl.data(), acl.size()}, [&](uint32_t id) { return ids.uids.ToDisk(id); },
+                   [&](uint32_t id) { return ids.gids.ToDisk(id); });
+}
+
+// The upper copy of what is about to be changed.
+Errno PrepareChange(Core& core, const NodeRef& node) {
+  const Errno error = CopyUp(core, node);
+  return node->is_directory() && error == ENOENT ? kOk : error;  // a removed directory: see the caller
+}
+
+}  // namespace
+
+Result<std::string> ReadXattr(Core& core, const NodeRef& node, const std::string& name) {
+  RETURN_IF_ERROR(CheckSupported(core, name));
+  absl::ReaderMutexLock tree(&core.tree_mutex);
+  absl::ReaderMutexLock lock(&node->mutex);
+  if (node->is_directory() && node->dir->removed) return Errno(ENODATA);
+  const std::optional<std::string> stored = StoredName(core.layer(LayerOf(*node)), name);
+  if (!stored) return Errno(ENODATA);
+  ASSIGN_OR_RETURN(const Located located, Locate(core, *node));
+  Result<std::string> value = GetXattr(located.ref(), stored->c_str());
+  if (!value.ok() || !IsAcl(name) || core.ids().identity()) return value;
+  return ShowAcl(core, *value);
+}
+
+Result<std::string> ReadXattrNames(Core& core, const NodeRef& node) {
+  absl::ReaderMutexLock tree(&core.tree_mutex);
+  absl::ReaderMutexLock lock(&node->mutex);
+  if (node->is_directory() && node->dir->removed) return std::string();
+  const Layer& layer = core.layer(LayerOf(*node));
+  ASSIGN_OR_RETURN(const Located located, Locate(core, *node));
+  ASSIGN_OR_RETURN(const std::string stored, ListXattr(located.ref()));
+  std::string shown;
+  RETURN_IF_ERROR(ForEachXattrName(stored, [&](const char* name) -> Errno {
+    const std::optional<std::string> as_shown = ShownName(layer, name);
+    if (as_shown && CheckSupported(core, *as_shown).ok()) shown.append(as_shown->c_str(), as_shown->size() + 1);
+    return kOk;
+  }));
+  return shown;
+}
+
+Errno ChangeXattr(Core& core, const NodeRef& node, const XattrChange& change) {
+  if (core.read_only()) return EROFS;
+  RETURN_IF_ERROR(CheckSupported(core, change.name));
+  const std::optional<std::string> stored = StoredName(core.upper(), change.name);
+  if (!stored) return EPERM;
+  RETURN_IF_ERROR(PrepareChange(core, node));
+
+  absl::ReaderMutexLock tree(&core.tree_mutex);
+  absl::MutexLock lock(&node->mutex);
+  if (node->is_directory() && node->dir->removed) return ENOENT;
+  ASSIGN_OR_RETURN(const Located located, Locate(core, *node));
+  std::string acl;
+  std::span<const char> value = change.value;
+  if (IsAcl(change.name) && !core.ids().identity()) {
+    ASSIGN_OR_RETURN(acl, StoreAcl(core, value));
+    value = acl;
+  }
+  RETURN_IF_ERROR(SetXattr(located.ref(), stored->c_str(), value, change.flags));
+  if (!change.kill_sgid) return kOk;
+  ASSIGN_OR_RETURN(const struct statx stat, StatObject(located.ref()));
+  if ((stat.stx_mode & S_ISGID) == 0) return kOk;
+  return core.upper().SetMode(located.ref(), stat.stx_mode & 07777 & ~S_ISGID);
+}
+
+Errno DropXattr(Core& core, const NodeRef& node, const std::string& name) {
+  if (core.read_only()) return EROFS;
+  RETURN_IF_ERROR(CheckSupported(core, name));
+  // Nothing to remove is no reason to copy a file up. An ACL that is not there may be removed.
+  const Result<std::string> value = ReadXattr(core, node, name);
+  if (!value.ok()) return value.error() == ENODATA && IsAcl(name) ? kOk : value.error();
+  const std::optional<std::string> stored = StoredName(core.upper(), name);
+  if (!stored) return EPERM;
+  RETURN_IF_ERROR(PrepareChange(core, node));
+
+  absl::ReaderMutexLock tree(&core.tree_mutex);
+  absl::MutexLock lock(&node->mutex);
+  if (node->is_directory() && node->dir->removed) return ENODATA;
+  ASSIGN_OR_RETURN(const Located located, Locate(core, *node));
+  return RemoveXattr(located.ref(), stored->c_str());
+}
+
+}  // namespace plyfs
