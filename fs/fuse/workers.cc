@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <new>
 #include <thread>
 
 #include "fs/base/log.h"
@@ -40,6 +41,18 @@ uint64_t NowNs() {
 
 uint32_t OpcodeOf(RequestBuffer& buffer) {
   return reinterpret_cast<const fuse_in_header*>(buffer.message().data())->opcode;
+}
+
+// A detached thread with a small stack.
+Errno StartThread(void* (*start)(void*), void* argument) {
+  pthread_attr_t attributes;
+  ::pthread_attr_init(&attributes);
+  ::pthread_attr_setstacksize(&attributes, kStackSize);
+  ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_t thread;
+  const Errno error = ::pthread_create(&thread, &attributes, start, argument);
+  ::pthread_attr_destroy(&attributes);
+  return error;
 }
 
 }  // namespace
@@ -107,6 +120,7 @@ void* Workers::ThreadMain(void* argument) {
 }
 
 void Workers::Main(Worker& self) {
+  called_.store(false, std::memory_order_relaxed);  // here it is
   while (!stopping()) {
     Result<size_t> got = transport_.Receive(self.buffer.message());
     const bool backlog = got.ok();
@@ -121,7 +135,10 @@ void Workers::Main(Worker& self) {
     }
     if (!got.ok()) {
       // ENODEV is how an unmount ends a session.
-      if (!(got.error() == ENODEV)) result_.store(got.error().value());
+      if (!(got.error() == ENODEV)) {
+        LogError("reading a request failed with errno %d", got.error().value());
+        result_.store(got.error().value());
+      }
       Stop();
       return;
     }
@@ -133,7 +150,6 @@ void Workers::Main(Worker& self) {
 
 // EAGAIN: look again, whether to stop for instance.
 Result<size_t> Workers::Wait(Worker& self) {
-  called_.store(false, std::memory_order_relaxed);
   const uint64_t start = NowNs();
   if (poll_.WorthPolling()) {
     Result<size_t> got = Poll(self, start);
@@ -196,6 +212,7 @@ bool Workers::Park(Worker& self) {
     }
   }
   std::erase(parked_, &self);
+  if (self.called) called_.store(false, std::memory_order_relaxed);
   return !stopping() && !surplus;
 }
 
@@ -206,8 +223,7 @@ void Workers::End(Worker& self) {
   if (workers_.empty()) none_left_.Signal();
 }
 
-// --- who attends to the device
-// --------------------------------------------------------------------
+// --- who attends to the device ------------------------------------------------------------------
 
 // A request was received and will be handled now: makes sure that the next one does not wait for it
 // too long.
@@ -258,18 +274,17 @@ void Workers::CallAnother(Reason reason) {
 }
 
 void Workers::Spawn() {
-  workers_.push_back(std::make_unique<Worker>(*this));
-  pthread_attr_t attributes;
-  ::pthread_attr_init(&attributes);
-  ::pthread_attr_setstacksize(&attributes, kStackSize);
-  ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_t thread;
-  const Errno error = ::pthread_create(&thread, &attributes, ThreadMain, workers_.back().get());
-  ::pthread_attr_destroy(&attributes);
+  Errno error = ENOMEM;
+  try {
+    workers_.push_back(std::make_unique<Worker>(*this));
+    error = StartThread(ThreadMain, workers_.back().get());
+    if (!error.ok()) workers_.pop_back();
+  } catch (const std::bad_alloc&) {
+    // Fewer threads do too.
+  }
   if (error.ok()) return;
   LogWarning("cannot start one more thread (errno %d); going on with %zu", error.value(),
-             workers_.size() - 1);
-  workers_.pop_back();
+             workers_.size());
   called_.store(false, std::memory_order_relaxed);
 }
 
