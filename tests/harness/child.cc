@@ -101,7 +101,8 @@ int RunAs(const Credentials& who, const std::function<int()>& body, int timeout_
       [&] {
         umask(0);
         if (setgroups(who.groups.size(), who.groups.data()) != 0 ||
-            setresgid(who.gid, who.gid, who.gid) != 0 || setresuid(who.uid, who.uid, who.uid) != 0) {
+            setresgid(who.gid, who.gid, who.gid) != 0 ||
+            setresuid(who.uid, who.uid, who.uid) != 0) {
           dprintf(STDERR_FILENO, "cannot become %u:%u: %s\n", who.uid, who.gid, strerror(errno));
           return 254;
         }

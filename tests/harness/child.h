@@ -37,8 +37,8 @@ struct ProgramResult {
 
 struct ProgramOptions {
   int timeout_seconds = 60;
-  std::vector<std::string> environment = {};      // "NAME=value", added to ours
-  std::function<void()> before_exec = nullptr;    // in the child: limits, credentials, cwd
+  std::vector<std::string> environment = {};    // "NAME=value", added to ours
+  std::function<void()> before_exec = nullptr;  // in the child: limits, credentials, cwd
 };
 
 /// Runs argv[0] (found on PATH) with stdin from /dev/null and collects its output. A grandchild

@@ -16,7 +16,9 @@ namespace plyfs::test {
 namespace {
 
 void Check(bool ok, const char* what, const std::string& path) {
-  if (!ok) ADD_FAILURE() << what << " " << path << ": " << strerror(errno);
+  if (!ok) {
+    ADD_FAILURE() << what << " " << path << ": " << strerror(errno);
+  }
 }
 
 void WriteAll(int fd, const std::string& content, const std::string& path) {

@@ -29,9 +29,9 @@ constexpr long kFuseControlMagic = 0x65735543;
 struct Guard {
   std::mutex mutex;
   std::condition_variable changed;
-  std::set<dev_t> watched;                          // guarded by mutex
-  std::chrono::steady_clock::time_point deadline;   // guarded by mutex
-  bool running = false;                             // guarded by mutex
+  std::set<dev_t> watched;                         // guarded by mutex
+  std::chrono::steady_clock::time_point deadline;  // guarded by mutex
+  bool running = false;                            // guarded by mutex
 };
 
 Guard& TheGuard() {

@@ -158,12 +158,16 @@ TempDir::TempDir() {
 TempDir::~TempDir() {
   if (path_.empty()) return;
   const int error = RemoveTree(path_);
-  if (error != 0) ADD_FAILURE() << "cannot remove " << path_ << ": " << strerror(error);
+  if (error != 0) {
+    ADD_FAILURE() << "cannot remove " << path_ << ": " << strerror(error);
+  }
 }
 
 std::string TempDir::MakeDir(const std::string& name) const {
   const std::string path = *this / name;
-  if (mkdir(path.c_str(), 0755) != 0) ADD_FAILURE() << "mkdir " << path << ": " << strerror(errno);
+  if (mkdir(path.c_str(), 0755) != 0) {
+    ADD_FAILURE() << "mkdir " << path << ": " << strerror(errno);
+  }
   chmod(path.c_str(), 0755);
   return path;
 }

@@ -51,7 +51,7 @@ std::string ContentText(const std::string& path) {
     for (size_t i = 0; i < length; ++i)
       hash = (hash ^ static_cast<unsigned char>(buffer[i])) * 1099511628211ULL;
   }
-  const std::string text = got < 0                   ? Failed("read")
+  const std::string text = got < 0                  ? Failed("read")
                            : total <= kShortContent ? " \"" + Hex(head) + "\""
                                                     : " hash=" + std::to_string(hash);
   close(fd);
@@ -85,14 +85,22 @@ std::string TimeText(const timespec& time) {
 
 char TypeLetter(mode_t mode) {
   switch (mode & S_IFMT) {
-    case S_IFREG: return 'f';
-    case S_IFDIR: return 'd';
-    case S_IFLNK: return 'l';
-    case S_IFCHR: return 'c';
-    case S_IFBLK: return 'b';
-    case S_IFIFO: return 'p';
-    case S_IFSOCK: return 's';
-    default: return '?';
+    case S_IFREG:
+      return 'f';
+    case S_IFDIR:
+      return 'd';
+    case S_IFLNK:
+      return 'l';
+    case S_IFCHR:
+      return 'c';
+    case S_IFBLK:
+      return 'b';
+    case S_IFIFO:
+      return 'p';
+    case S_IFSOCK:
+      return 's';
+    default:
+      return '?';
   }
 }
 

@@ -94,8 +94,7 @@ ProgramResult RunMount(const UnionOptions& options, const std::vector<std::strin
   if (options.target == Target::kExt4) return ProgramResult{.exit_code = 0, .out = "", .err = ""};
   if (!options.mountpoint.empty()) mkdir(options.mountpoint.c_str(), 0755);
   if (options.target == Target::kKernelOverlay) return MountKernelOverlay(options);
-  const std::string program =
-      options.target == Target::kPlyfs ? PlyfsBinary() : "fuse-overlayfs";
+  const std::string program = options.target == Target::kPlyfs ? PlyfsBinary() : "fuse-overlayfs";
   return RunProgram({program, "-o", MountOptionString(options), options.mountpoint},
                     {.timeout_seconds = kMountSeconds,
                      .environment = environment,
@@ -131,18 +130,21 @@ dev_t DeviceMountedAt(const std::string& mountpoint) {
 
 const char* NameOf(Target target) {
   switch (target) {
-    case Target::kExt4: return "Ext4";
-    case Target::kKernelOverlay: return "KernelOverlay";
-    case Target::kPlyfs: return "Plyfs";
-    case Target::kFuseOverlayfs: return "FuseOverlayfs";
+    case Target::kExt4:
+      return "Ext4";
+    case Target::kKernelOverlay:
+      return "KernelOverlay";
+    case Target::kPlyfs:
+      return "Plyfs";
+    case Target::kFuseOverlayfs:
+      return "FuseOverlayfs";
   }
   return "?";
 }
 
 std::string PlyfsBinary() {
   const char* from_environment = getenv("PLYFS");
-  return from_environment != nullptr && *from_environment != '\0' ? from_environment
-                                                                  : PLYFS_BINARY;
+  return from_environment != nullptr && *from_environment != '\0' ? from_environment : PLYFS_BINARY;
 }
 
 std::string MountOptionString(const UnionOptions& options) {
@@ -187,14 +189,17 @@ void UnionMount::Mount() {
   environment.push_back(marker_);
   const ProgramResult result = RunMount(options_, environment);
   if (result.exit_code != 0) {
-    ADD_FAILURE() << NameOf(options_.target) << " -o " << MountOptionString(options_)
-                  << ": exit " << result.exit_code << "\n" << result.out << result.err;
+    ADD_FAILURE() << NameOf(options_.target) << " -o " << MountOptionString(options_) << ": exit "
+                  << result.exit_code << "\n"
+                  << result.out << result.err;
     return;
   }
   mounted_ = true;
   if (options_.target == Target::kExt4) return;
   device_ = DeviceMountedAt(options_.mountpoint);
-  if (device_ == 0) ADD_FAILURE() << "exit 0, but nothing is mounted at " << options_.mountpoint;
+  if (device_ == 0) {
+    ADD_FAILURE() << "exit 0, but nothing is mounted at " << options_.mountpoint;
+  }
   WatchFuseConnection(device_);
 }
 
@@ -233,7 +238,9 @@ void UnionMount::DropCaches() const {
   // do_remount_sb shrinks the superblock's dentries; neither FUSE nor overlayfs keeps an inode
   // that nobody refers to.
   const ProgramResult result = RunProgram({"mount", "-i", "-o", "remount", path()});
-  if (result.exit_code != 0) ADD_FAILURE() << "remount " << path() << ": " << result.err;
+  if (result.exit_code != 0) {
+    ADD_FAILURE() << "remount " << path() << ": " << result.err;
+  }
 }
 
 std::vector<pid_t> UnionMount::ServerPids() const {

@@ -28,9 +28,9 @@ struct UnionOptions {
   std::vector<std::string> lowers = {};  // topmost first, as in lowerdir=
   std::string upper = {};                // empty: read-only union
   std::string work = {};
-  std::string mountpoint = {};  // created when missing; unused for kExt4
-  std::string extra = {};       // more -o options, comma separated: "redirect_dir=on"
-  std::vector<std::string> environment = {};    // "NAME=value" for the mount program
+  std::string mountpoint = {};                // created when missing; unused for kExt4
+  std::string extra = {};                     // more -o options, comma separated: "redirect_dir=on"
+  std::vector<std::string> environment = {};  // "NAME=value" for the mount program
   std::function<void()> before_exec = nullptr;  // in the mount program's process: limits, uid
 };
 

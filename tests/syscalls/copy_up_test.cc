@@ -1,0 +1,1 @@
+// copy_up_test.cc: placeholder

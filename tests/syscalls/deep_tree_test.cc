@@ -1,0 +1,1 @@
+// deep_tree_test.cc: placeholder

@@ -1,0 +1,1 @@
+// dir_rename_test.cc: placeholder

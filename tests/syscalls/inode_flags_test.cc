@@ -1,0 +1,1 @@
+// inode_flags_test.cc: placeholder

@@ -1,0 +1,1 @@
+// mark_test.cc: placeholder

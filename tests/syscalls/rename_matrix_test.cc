@@ -1,0 +1,1 @@
+// rename_matrix_test.cc: placeholder

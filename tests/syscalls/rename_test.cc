@@ -1,0 +1,1 @@
+// rename_test.cc: placeholder
