@@ -43,8 +43,7 @@ void PrintFailure(const CampaignOptions& options, const RunOptions& run, const S
   printf("FAILED seed %llu step %zu of %zu: %s\n", static_cast<unsigned long long>(scenario.seed),
          failure.step, scenario.ops.size(), failure.message.c_str());
   printf("again: --target=%s --seed=%llu --ops=%zu%s%s\n", TargetName(run.target).c_str(),
-         static_cast<unsigned long long>(scenario.seed), options.ops,
-         options.vary ? " --vary" : "",
+         static_cast<unsigned long long>(scenario.seed), options.ops, options.vary ? " --vary" : "",
          run.extra.empty() ? "" : (" --extra=" + run.extra).c_str());
   fflush(stdout);
   if (options.shrink_seconds == 0) return;
@@ -57,8 +56,8 @@ void PrintFailure(const CampaignOptions& options, const RunOptions& run, const S
 bool RunRound(const CampaignOptions& options, uint64_t seed) {
   const RunOptions run = Varied(options, seed);
   if (options.threads > 1) {
-    const std::string problem = RunConcurrent(
-        {.run = run, .seed = seed, .ops = options.ops, .threads = options.threads});
+    const std::string problem =
+        RunConcurrent({.run = run, .seed = seed, .ops = options.ops, .threads = options.threads});
     if (problem.empty()) return true;
     printf("FAILED seed %llu with %d threads: %s\n", static_cast<unsigned long long>(seed),
            options.threads, problem.c_str());

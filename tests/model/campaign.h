@@ -12,14 +12,14 @@ namespace plyfs::model {
 
 struct CampaignOptions {
   RunOptions run;
-  uint64_t seed = 1;         // of the first round; the next rounds count on
+  uint64_t seed = 1;  // of the first round; the next rounds count on
   size_t rounds = 1;
-  double minutes = 0;        // when not 0: rounds until this time is over
+  double minutes = 0;  // when not 0: rounds until this time is over
   size_t ops = 200;
-  int threads = 1;           // more than one: the concurrent form
+  int threads = 1;  // more than one: the concurrent form
   int shrink_seconds = 60;
-  bool keep_going = false;   // do not stop at the first failure
-  bool vary = false;         // a seed also decides the umask and mount options
+  bool keep_going = false;  // do not stop at the first failure
+  bool vary = false;        // a seed also decides the umask and mount options
 };
 
 /// Runs and prints. Returns how many rounds failed.

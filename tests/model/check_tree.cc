@@ -53,9 +53,8 @@ std::string ContentProblem(int parent_fd, const std::string& name, const std::st
   size_t at = 0;
   while (at < content.size() && at < expected.size() && content[at] == expected[at]) ++at;
   return "content differs at byte " + std::to_string(at) + ": expected length " +
-         std::to_string(expected.size()) + " " + Quote(expected.substr(at, 16)) +
-         ", got length " + std::to_string(content.size()) + " " + Quote(content.substr(at, 16)) +
-         "; ";
+         std::to_string(expected.size()) + " " + Quote(expected.substr(at, 16)) + ", got length " +
+         std::to_string(content.size()) + " " + Quote(content.substr(at, 16)) + "; ";
 }
 
 }  // namespace
@@ -94,8 +93,8 @@ std::string Checker::CheckNode(int parent_fd, const std::string& name, const Ino
   std::string out = CheckStat(inode, st);
   if ((st.st_mode & S_IFMT) != (inode->mode & S_IFMT)) return out;
   if (inode->IsLink() && ReadLinkAt(parent_fd, name) != inode->data) {
-    out += "target is " + Quote(ReadLinkAt(parent_fd, name)) + ", expected " +
-           Quote(inode->data) + "; ";
+    out += "target is " + Quote(ReadLinkAt(parent_fd, name)) + ", expected " + Quote(inode->data) +
+           "; ";
   }
   if (inode->IsReg()) out += ContentProblem(parent_fd, name, inode->data);
   return out + CheckXattrs(inode, "/proc/self/fd/" + std::to_string(parent_fd) + "/" + name);

@@ -26,9 +26,7 @@ std::string Differs(const std::string& what, const std::string& expected,
   return what + " expected " + expected + ", got " + actual + "; ";
 }
 
-std::string TimeText(const timespec& time) {
-  return Num(time.tv_sec) + "." + Num(time.tv_nsec);
-}
+std::string TimeText(const timespec& time) { return Num(time.tv_sec) + "." + Num(time.tv_nsec); }
 
 // Where two byte strings part, with what stands there.
 std::string DataDiffers(const std::string& what, const std::string& expected,
@@ -79,8 +77,8 @@ std::string Checker::CheckStat(const InodePtr& inode, const struct stat& st) {
                    Num(static_cast<int64_t>(st.st_nlink)));
   }
   if (options_.one_device && device_ != 0 && st.st_dev != device_) {
-    out += Differs("st_dev", Num(static_cast<int64_t>(device_)),
-                   Num(static_cast<int64_t>(st.st_dev)));
+    out +=
+        Differs("st_dev", Num(static_cast<int64_t>(device_)), Num(static_cast<int64_t>(st.st_dev)));
   }
   if (options_.mtime) {
     if (!inode->mtime.has_value()) inode->mtime = st.st_mtim;

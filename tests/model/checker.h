@@ -24,8 +24,8 @@ struct CheckOptions {
   bool listed_numbers = true;  // d_ino is st_ino
   bool nlink = true;
   bool mtime = true;
-  bool one_device = true;      // st_dev of everything is the root's
-  bool lower_links = true;     // also look at files that have several names in a lower
+  bool one_device = true;        // st_dev of everything is the root's
+  bool lower_links = true;       // also look at files that have several names in a lower
   std::string name_prefix = {};  // only such names of the root count; others are somebody else's
 };
 

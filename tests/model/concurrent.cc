@@ -18,6 +18,7 @@
 
 #include "tests/model/generate.h"
 #include "tests/model/layer_union.h"
+#include "tests/model/stall_guard.h"
 
 namespace plyfs::model {
 namespace {
@@ -53,6 +54,7 @@ class ConcurrentRun {
     MakeWorkers();
     UnionUnderTest target(stack_, UnionOf(stack_), options_.run);
     if (!target.ok()) return "mount failed";
+    umask(options_.run.umask);
     for (int phase = 0; phase < kPhases; ++phase) {
       std::string problem = Reopen(target.path());
       if (problem.empty()) problem = RunPhase(target);
@@ -129,8 +131,8 @@ class ConcurrentRun {
     part->params.mount_operations = false;
     Random random(options_.seed + std::hash<std::string>()(part->directory) +
                   std::hash<std::string>()(part->params.name_prefix));
-    part->ops = GenerateOps(random, UnionOf(part->layers), ModelOptionsFor(options_.run),
-                            part->params);
+    part->ops =
+        GenerateOps(random, UnionOf(part->layers), ModelOptionsFor(options_.run), part->params);
     part->model = std::make_unique<Model>(root, ModelOptionsFor(options_.run));
     CheckOptions check = CheckOptionsFor(options_.run);
     check.name_prefix = part->params.name_prefix;
@@ -171,6 +173,10 @@ class ConcurrentRun {
 
   std::string RunPhase(const UnionUnderTest& target) {
     stop_ = false;
+    struct stat st = {};
+    fstat(workers_.front()->own.executor->root_fd(), &st);
+    StallGuard guard(st.st_dev);
+    guard_ = &guard;
     std::vector<std::thread> threads;
     for (auto& worker : workers_) {
       threads.emplace_back([this, w = worker.get()] { Work(w); });
@@ -216,6 +222,7 @@ class ConcurrentRun {
   std::string Step(Worker* worker, Part* part, const Op& op) {
     if (part->model->MustSkip(op)) return "";
     const std::string line = part->directory + ": " + ToScript(op);
+    guard_->Beat(line);
     worker->last.push_back(line);
     if (worker->last.size() > kRemembered) worker->last.pop_front();
     const Actual actual = part->executor->Run(op);
@@ -273,6 +280,7 @@ class ConcurrentRun {
   const ConcurrentOptions& options_;
   LayerStackSpec stack_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  StallGuard* guard_ = nullptr;  // while a phase runs
   std::atomic<bool> stop_{false};
   std::string looker_problem_;  // written by the looker, read after it is joined
 };

@@ -14,7 +14,7 @@ namespace plyfs::model {
 struct ConcurrentOptions {
   RunOptions run;
   uint64_t seed = 1;
-  size_t ops = 200;    // of each thread, in each of three phases with a remount in between
+  size_t ops = 200;  // of each thread, in each of three phases with a remount in between
   int threads = 4;
 };
 

@@ -105,8 +105,8 @@ Actual Executor::RunNameOp(const Op& op, int base) {
     case OpKind::kUnlink:
       return FromResult(unlinkat(base, path, 0));
     case OpKind::kRename:
-      return FromResult(renameat2(base, path, root_fd_, op.path2.c_str(),
-                                  static_cast<unsigned>(op.flags)));
+      return FromResult(
+          renameat2(base, path, root_fd_, op.path2.c_str(), static_cast<unsigned>(op.flags)));
     case OpKind::kLink:
       return FromResult(
           linkat(base, path, root_fd_, op.path2.c_str(), op.follow ? AT_SYMLINK_FOLLOW : 0));
@@ -129,8 +129,8 @@ Actual Executor::RunAttrOp(const Op& op, int base) {
       return FromResult(utimensat(base, path, times, Nofollow(op)));
     }
     case OpKind::kSetXattr:
-      return FromResult(lsetxattr(ProcPath(base, op.path).c_str(), op.name.c_str(),
-                                  op.data.data(), op.data.size(), op.flags));
+      return FromResult(lsetxattr(ProcPath(base, op.path).c_str(), op.name.c_str(), op.data.data(),
+                                  op.data.size(), op.flags));
     case OpKind::kRemoveXattr:
       return FromResult(lremovexattr(ProcPath(base, op.path).c_str(), op.name.c_str()));
     case OpKind::kGetXattr:
@@ -155,8 +155,8 @@ Actual Executor::RunLookOp(const Op& op, int base) {
     return actual;
   }
   const bool listing = op.kind == OpKind::kReaddir;
-  const int flags = O_RDONLY | O_CLOEXEC | (listing ? O_DIRECTORY : 0) |
-                    (op.follow ? 0 : O_NOFOLLOW);
+  const int flags =
+      O_RDONLY | O_CLOEXEC | (listing ? O_DIRECTORY : 0) | (op.follow ? 0 : O_NOFOLLOW);
   const int fd = openat(base, path, flags);
   if (fd < 0) return FromResult(fd);
   if (listing) {

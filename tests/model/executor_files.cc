@@ -77,8 +77,8 @@ Actual CopyRange(int from, int to, const Op& op) {
   off_t in = op.offset;
   off_t out = op.offset2;
   do {
-    const ssize_t copied = copy_file_range(from, &in, to, &out,
-                                           static_cast<size_t>(op.length - actual.value), 0);
+    const ssize_t copied =
+        copy_file_range(from, &in, to, &out, static_cast<size_t>(op.length - actual.value), 0);
     actual.error = ErrnoOf(copied);
     if (copied <= 0) break;
     actual.value += copied;
@@ -126,8 +126,7 @@ Actual Executor::RunFdOp(const Op& op) {
     case OpKind::kFchown:
       return FromResult(fchown(fd, op.uid, op.gid));
     case OpKind::kFsetXattr:
-      return FromResult(
-          fsetxattr(fd, op.name.c_str(), op.data.data(), op.data.size(), op.flags));
+      return FromResult(fsetxattr(fd, op.name.c_str(), op.data.data(), op.data.size(), op.flags));
     case OpKind::kFallocate:
       return FromResult(fallocate(fd, op.flags, op.offset, op.length));
     case OpKind::kFsync:

@@ -30,7 +30,7 @@ std::string RandomXattrValue(Random& random, const std::string& name);
 
 struct LayerParams {
   size_t max_lowers = 4;
-  size_t max_entries = 30;      // of each layer
+  size_t max_entries = 30;  // of each layer
   bool empty_upper = false;
   bool stray_whiteouts = true;  // whiteouts that hide nothing
   std::vector<MarkForm> forms = {MarkForm::kOverlay};

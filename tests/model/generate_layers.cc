@@ -43,8 +43,7 @@ class LayerGenerator {
  private:
   void AddEntry() {
     const size_t parent = directories_[Below(random_, directories_.size())];
-    const std::string path =
-        Join(layer_[parent].path, params_.name_prefix + RandomName(random_));
+    const std::string path = Join(layer_[parent].path, params_.name_prefix + RandomName(random_));
     if (!taken_.insert(path).second || path.substr(path.rfind('/') + 1).size() > kNameMax) return;
     LayerEntry entry;
     entry.path = path;

@@ -26,19 +26,19 @@ struct Weight {
 };
 
 constexpr Weight kWeights[] = {
-    {OpKind::kMkdir, 7},      {OpKind::kRmdir, 4},       {OpKind::kUnlink, 7},
-    {OpKind::kRename, 13},    {OpKind::kLink, 7},        {OpKind::kSymlink, 3},
-    {OpKind::kMknod, 3},      {OpKind::kChmod, 4},       {OpKind::kChown, 3},
-    {OpKind::kUtimens, 4},    {OpKind::kSetXattr, 5},    {OpKind::kRemoveXattr, 3},
-    {OpKind::kGetXattr, 2},   {OpKind::kTruncate, 3},    {OpKind::kStat, 7},
-    {OpKind::kReadlink, 2},   {OpKind::kReaddir, 5},     {OpKind::kReadFile, 6},
-    {OpKind::kOpen, 15},      {OpKind::kTmpfile, 2},     {OpKind::kLinkFd, 3},
-    {OpKind::kClose, 3},      {OpKind::kPread, 7},       {OpKind::kPwrite, 11},
-    {OpKind::kFtruncate, 3},  {OpKind::kFstat, 4},       {OpKind::kFchmod, 1},
-    {OpKind::kFchown, 1},     {OpKind::kFsetXattr, 1},   {OpKind::kFallocate, 3},
-    {OpKind::kMmapWrite, 2},  {OpKind::kMmapRead, 2},    {OpKind::kFsync, 1},
-    {OpKind::kCopyRange, 2},  {OpKind::kDirOpen, 2},     {OpKind::kDirNext, 3},
-    {OpKind::kDirEnd, 2},     {OpKind::kEvict, 3},       {OpKind::kCompare, 1},
+    {OpKind::kMkdir, 7},     {OpKind::kRmdir, 4},     {OpKind::kUnlink, 7},
+    {OpKind::kRename, 13},   {OpKind::kLink, 7},      {OpKind::kSymlink, 3},
+    {OpKind::kMknod, 3},     {OpKind::kChmod, 4},     {OpKind::kChown, 3},
+    {OpKind::kUtimens, 4},   {OpKind::kSetXattr, 5},  {OpKind::kRemoveXattr, 3},
+    {OpKind::kGetXattr, 2},  {OpKind::kTruncate, 3},  {OpKind::kStat, 7},
+    {OpKind::kReadlink, 2},  {OpKind::kReaddir, 5},   {OpKind::kReadFile, 6},
+    {OpKind::kOpen, 15},     {OpKind::kTmpfile, 2},   {OpKind::kLinkFd, 3},
+    {OpKind::kClose, 3},     {OpKind::kPread, 7},     {OpKind::kPwrite, 11},
+    {OpKind::kFtruncate, 3}, {OpKind::kFstat, 4},     {OpKind::kFchmod, 1},
+    {OpKind::kFchown, 1},    {OpKind::kFsetXattr, 1}, {OpKind::kFallocate, 3},
+    {OpKind::kMmapWrite, 2}, {OpKind::kMmapRead, 2},  {OpKind::kFsync, 1},
+    {OpKind::kCopyRange, 2}, {OpKind::kDirOpen, 2},   {OpKind::kDirNext, 3},
+    {OpKind::kDirEnd, 2},    {OpKind::kEvict, 3},     {OpKind::kCompare, 1},
     {OpKind::kRemount, 1},
 };
 
@@ -140,14 +140,18 @@ class OpGenerator {
     return static_cast<int>(Below(random_, kSlots));
   }
 
-  mode_t Mode() { return static_cast<mode_t>(Below(random_, 01000)) | (Chance(random_, 70) ? 0600 : 0); }
+  mode_t Mode() {
+    return static_cast<mode_t>(Below(random_, 01000)) | (Chance(random_, 70) ? 0600 : 0);
+  }
 
   mode_t SpecialBits() {
     return (Chance(random_, 10) ? static_cast<mode_t>(S_ISGID) : 0) |
            (Chance(random_, 8) ? static_cast<mode_t>(S_ISUID) : 0);
   }
 
-  uid_t Id() { return Chance(random_, 20) ? static_cast<uid_t>(-1) : static_cast<uid_t>(Below(random_, 4000)); }
+  uid_t Id() {
+    return Chance(random_, 20) ? static_cast<uid_t>(-1) : static_cast<uid_t>(Below(random_, 4000));
+  }
 
   off_t SizeOfSlot(int slot) {
     if (!model_.slot(slot).has_value()) return 0;
@@ -231,9 +235,12 @@ class OpGenerator {
 
   void ChooseXattr(Op* op, const InodePtr& inode) {
     op->name = RandomXattrName(random_, inode != nullptr ? inode->mode : 0);
+    // A user's own, which a union must keep apart from its marks.
+    if (Chance(random_, 5)) op->name = "trusted.overlay.mine";
     if (inode != nullptr && !inode->xattrs.empty() && Chance(random_, 50)) {
-      op->name = std::next(inode->xattrs.begin(),
-                           static_cast<long>(Below(random_, inode->xattrs.size())))->first;
+      op->name =
+          std::next(inode->xattrs.begin(), static_cast<long>(Below(random_, inode->xattrs.size())))
+              ->first;
     }
     op->data = RandomXattrValue(random_, op->name);
     if (op->kind == OpKind::kSetXattr || op->kind == OpKind::kFsetXattr) {

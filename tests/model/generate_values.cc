@@ -11,7 +11,9 @@ size_t Below(Random& random, size_t bound) {
   return bound == 0 ? 0 : static_cast<size_t>(random() % bound);
 }
 
-bool Chance(Random& random, int percent) { return Below(random, 100) < static_cast<size_t>(percent); }
+bool Chance(Random& random, int percent) {
+  return Below(random, 100) < static_cast<size_t>(percent);
+}
 
 std::string RandomName(Random& random) {
   if (Chance(random, 80)) return std::string(1, static_cast<char>('a' + Below(random, 9)));
@@ -81,8 +83,10 @@ std::string RandomXattrName(Random& random, mode_t mode) {
 std::string RandomXattrValue(Random& random, const std::string& name) {
   if (name == "security.capability") {
     // VFS_CAP_REVISION_2 with cap_net_raw permitted and effective.
-    return std::string("\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
-                       "\x00\x00\x00\x00", 20);
+    return std::string(
+        "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+        "\x00\x00\x00\x00",
+        20);
   }
   std::string value(Below(random, Chance(random, 10) ? 200 : 20), '\0');
   for (char& c : value) c = static_cast<char>(Below(random, 256));

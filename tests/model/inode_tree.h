@@ -28,13 +28,13 @@ struct Inode {
   std::string data;  // content of a regular file, target of a symlink
   std::map<std::string, std::string> xattrs;
   std::map<std::string, InodePtr> children;
-  std::weak_ptr<Inode> parent;  // directories only
-  bool dead = false;            // a directory that was removed
-  bool linkable = false;        // O_TMPFILE without O_EXCL, not linked yet
-  nlink_t nlink = 1;            // names in the union
-  nlink_t hidden = 0;           // names that a lower has and the union does not show
-  bool linked_in_lower = false; // a lower has several names for it
-  bool has_lower = false;       // came from a lower; for a directory: shows one
+  std::weak_ptr<Inode> parent;   // directories only
+  bool dead = false;             // a directory that was removed
+  bool linkable = false;         // O_TMPFILE without O_EXCL, not linked yet
+  nlink_t nlink = 1;             // names in the union
+  nlink_t hidden = 0;            // names that a lower has and the union does not show
+  bool linked_in_lower = false;  // a lower has several names for it
+  bool has_lower = false;        // came from a lower; for a directory: shows one
 
   // Learned from the mount, then expected until the model says that they change.
   std::optional<timespec> mtime;
@@ -47,13 +47,13 @@ struct Inode {
 
 // Where a path leads.
 struct Walk {
-  int error = 0;       // of the walk up to and including the parent of the last component
-  bool leaves = false; // left the tree ("..", an absolute symlink): nothing can be said
+  int error = 0;         // of the walk up to and including the parent of the last component
+  bool leaves = false;   // left the tree ("..", an absolute symlink): nothing can be said
   bool in_last = false;  // the error is the last component's own: its parent was found
-  bool dots = false;   // the last component is "." or ".."
+  bool dots = false;     // the last component is "." or ".."
   InodePtr parent;
   std::string last;
-  InodePtr node;       // null: no such name
+  InodePtr node;  // null: no such name
 };
 
 enum class FinalSymlink { kKeep, kFollow };

@@ -25,6 +25,14 @@ std::string BaseOf(const std::string& path) {
 }
 
 std::string ShellQuote(const std::string& text) {
+  const size_t run_begin = text.find("LLLLL");
+  const size_t run_end =
+      run_begin == std::string::npos ? run_begin : text.find_first_not_of('L', run_begin);
+  if (run_begin != std::string::npos) {
+    const size_t end = std::min(run_end, text.size());
+    return ShellQuote(text.substr(0, run_begin)) + "$(printf 'L%.0s' {1.." +
+           std::to_string(end - run_begin) + "})" + ShellQuote(text.substr(end));
+  }
   std::string out = "$'";
   for (const unsigned char c : text) {
     char escape[8];
@@ -85,8 +93,9 @@ std::string MakeShell(const LayerEntry& entry) {
   }
   std::string out = "truncate -s " + Num(entry.size) + " " + path;
   for (const Extent& extent : entry.extents) {
-    out += "; head -c " + Num(extent.length) + " /dev/urandom | dd conv=notrunc bs=1 status=none seek=" +
-           Num(extent.offset) + " of=" + path;
+    out += "; head -c " + Num(extent.length) +
+           " /dev/urandom | dd conv=notrunc bs=1 status=none seek=" + Num(extent.offset) +
+           " of=" + path;
   }
   return out;
 }
@@ -138,7 +147,8 @@ std::string ToShell(const LayerSpec& layer) {
            Path(entry.path);
     if (!S_ISLNK(entry.mode)) out += "; chmod " + std::string(mode) + " " + Path(entry.path);
     for (const auto& [name, value] : entry.xattrs) {
-      out += "; setfattr -h -n " + name + " -v " + ShellQuote(value) + " " + Path(entry.path);
+      out += "; setfattr -h -n " + ShellQuote(name) + " -v " + ShellQuote(value) + " " +
+             Path(entry.path);
     }
     out += "; touch -h -d @" + Num(entry.mtime.tv_sec) + "." + Num(entry.mtime.tv_nsec) + " " +
            Path(entry.path) + "\n";

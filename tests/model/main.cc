@@ -36,16 +36,33 @@ Random sequences of filesystem operations, compared with a model in memory.
 )";
 
 bool ParseTarget(const std::string& name, Target* target) {
-  if (name == "plyfs") *target = Target::kPlyfs;
-  else if (name == "kernel") *target = Target::kKernelOverlay;
-  else if (name == "ext4") *target = Target::kExt4;
-  else if (name == "fuse-overlayfs") *target = Target::kFuseOverlayfs;
-  else return false;
+  if (name == "plyfs")
+    *target = Target::kPlyfs;
+  else if (name == "kernel")
+    *target = Target::kKernelOverlay;
+  else if (name == "ext4")
+    *target = Target::kExt4;
+  else if (name == "fuse-overlayfs")
+    *target = Target::kFuseOverlayfs;
+  else
+    return false;
   return true;
 }
 
-enum OptionId { kTarget = 1000, kSeed, kRounds, kMinutes, kOps, kThreads, kExtra, kVary,
-                kShrinkSeconds, kKeepGoing, kVerbose, kHelpOption };
+enum OptionId {
+  kTarget = 1000,
+  kSeed,
+  kRounds,
+  kMinutes,
+  kOps,
+  kThreads,
+  kExtra,
+  kVary,
+  kShrinkSeconds,
+  kKeepGoing,
+  kVerbose,
+  kHelpOption
+};
 
 constexpr option kOptions[] = {{"target", required_argument, nullptr, kTarget},
                                {"seed", required_argument, nullptr, kSeed},
@@ -73,18 +90,42 @@ int ParseCommandLine(int argc, char** argv, CampaignOptions* options) {
           return 3;
         }
         break;
-      case kSeed: options->seed = strtoull(optarg, nullptr, 10); break;
-      case kRounds: options->rounds = strtoull(optarg, nullptr, 10); break;
-      case kMinutes: options->minutes = atof(optarg); break;
-      case kOps: options->ops = strtoull(optarg, nullptr, 10); break;
-      case kThreads: options->threads = atoi(optarg); break;
-      case kExtra: extra = optarg; break;
-      case kVary: options->vary = true; break;
-      case kShrinkSeconds: options->shrink_seconds = atoi(optarg); break;
-      case kKeepGoing: options->keep_going = true; break;
-      case kVerbose: options->run.verbose = true; break;
-      case kHelpOption: fputs(kHelp, stdout); return 1;
-      default: fputs(kHelp, stderr); return 3;
+      case kSeed:
+        options->seed = strtoull(optarg, nullptr, 10);
+        break;
+      case kRounds:
+        options->rounds = strtoull(optarg, nullptr, 10);
+        break;
+      case kMinutes:
+        options->minutes = atof(optarg);
+        break;
+      case kOps:
+        options->ops = strtoull(optarg, nullptr, 10);
+        break;
+      case kThreads:
+        options->threads = atoi(optarg);
+        break;
+      case kExtra:
+        extra = optarg;
+        break;
+      case kVary:
+        options->vary = true;
+        break;
+      case kShrinkSeconds:
+        options->shrink_seconds = atoi(optarg);
+        break;
+      case kKeepGoing:
+        options->keep_going = true;
+        break;
+      case kVerbose:
+        options->run.verbose = true;
+        break;
+      case kHelpOption:
+        fputs(kHelp, stdout);
+        return 1;
+      default:
+        fputs(kHelp, stderr);
+        return 3;
     }
   }
   options->run.extra = plyfs::model::DefaultExtra(options->run.target);
@@ -92,9 +133,7 @@ int ParseCommandLine(int argc, char** argv, CampaignOptions* options) {
   return 0;
 }
 
-bool HasOwnOption(int argc, char** argv) {
-  return argc > 1 && strncmp(argv[1], "--gtest", 7) != 0;
-}
+bool HasOwnOption(int argc, char** argv) { return argc > 1 && strncmp(argv[1], "--gtest", 7) != 0; }
 
 }  // namespace
 

@@ -203,7 +203,9 @@ Expected Model::Rename(const Op& op, std::optional<int> seen) {
     if (options_.kernel_overlay) from.parent->mtime.reset();
   }
   Expected expected = Fails(error);
-  const auto is_lower_dir = [](const InodePtr& inode) { return inode->IsDir() && inode->has_lower; };
+  const auto is_lower_dir = [](const InodePtr& inode) {
+    return inode->IsDir() && inode->has_lower;
+  };
   if (options_.directory_rename_exdev &&
       (is_lower_dir(from.node) || ((op.flags & kExchange) && is_lower_dir(to.node)))) {
     expected.other_error = EXDEV;
@@ -262,8 +264,8 @@ bool Model::MustSkip(const Op& op) const {
   }
   if (op.kind == OpKind::kOpen || op.kind == OpKind::kReadFile) {
     const Walk walk = Resolve(op, FinalSymlink::kFollow);
-    return walk.error == 0 && walk.node != nullptr && !walk.node->IsReg() &&
-           !walk.node->IsDir() && !walk.node->IsLink();
+    return walk.error == 0 && walk.node != nullptr && !walk.node->IsReg() && !walk.node->IsDir() &&
+           !walk.node->IsLink();
   }
   if (op.name == kCapability && op.kind == OpKind::kSetXattr) {
     const Walk walk = Resolve(op, FinalSymlink::kKeep);

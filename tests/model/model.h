@@ -36,13 +36,13 @@ struct ModelOptions {
 struct Expected {
   bool skip = false;  // nothing can be said; the operation must not be run
   int error = 0;
-  int other_error = 0;          // as good as `error` when not 0
-  InodePtr inode = nullptr;     // kStat, kFstat, and what the slot of an open refers to
-  std::string data = {};        // bytes read, link target, xattr value
-  int64_t value = 0;            // bytes written or copied
+  int other_error = 0;       // as good as `error` when not 0
+  InodePtr inode = nullptr;  // kStat, kFstat, and what the slot of an open refers to
+  std::string data = {};     // bytes read, link target, xattr value
+  int64_t value = 0;         // bytes written or copied
   std::map<std::string, InodePtr> entries = {};  // kReaddir
-  std::set<std::string> lasting = {};  // kDirEnd: names that were there all the time
-  std::set<std::string> possible = {};  // kDirEnd: names that were there at some time
+  std::set<std::string> lasting = {};            // kDirEnd: names that were there all the time
+  std::set<std::string> possible = {};           // kDirEnd: names that were there at some time
 };
 
 struct OpenFile {

@@ -24,8 +24,8 @@ off_t Clip(const Inode& inode, off_t offset, off_t length) {
 
 std::string Slice(const Inode& inode, off_t offset, off_t length) {
   const off_t count = Clip(inode, offset, length);
-  return count == 0 ? "" : inode.data.substr(static_cast<size_t>(offset),
-                                             static_cast<size_t>(count));
+  return count == 0 ? ""
+                    : inode.data.substr(static_cast<size_t>(offset), static_cast<size_t>(count));
 }
 
 int OpenExistingError(const Op& op, const Walk& walk) {
@@ -104,8 +104,7 @@ Expected Model::CopyRange(const Op& op, const OpenFile& from, const OpenFile& to
   if (from.inode->IsDir() || to.inode->IsDir()) return Fails(EISDIR);
   if (!from.CanRead() || !to.CanWrite() || (to.flags & O_APPEND)) return Fails(EBADF);
   const off_t count = Clip(*from.inode, op.offset, op.length);
-  if (from.inode == to.inode && op.offset2 + count > op.offset &&
-      op.offset2 < op.offset + count) {
+  if (from.inode == to.inode && op.offset2 + count > op.offset && op.offset2 < op.offset + count) {
     return Fails(EINVAL);
   }
   WriteBytes(to.inode, op.offset2, Slice(*from.inode, op.offset, count));

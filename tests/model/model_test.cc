@@ -1,8 +1,10 @@
-// model_test.cc: the short form of the model test: fixed seeds, and one fresh seed that is printed.
+// model_test.cc: the short form of the model test: fixed seeds, and fresh ones that are printed.
+// $PLYFS_MODEL_MINUTES adds as many minutes for each form of fresh seeds.
 // Not here: the command line (main.cc).
 
 #include <gtest/gtest.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "tests/model/campaign.h"
 
@@ -11,19 +13,65 @@ namespace {
 
 using test::Target;
 
-CampaignOptions OptionsFor(Target target) {
+CampaignOptions OptionsFor(Target target, size_t rounds) {
   CampaignOptions options;
   options.run.target = target;
   options.run.extra = DefaultExtra(target);
+  options.rounds = rounds;
   options.vary = true;
   options.shrink_seconds = 20;
   return options;
 }
 
-TEST(Model, AgreesWithExt4) {
-  CampaignOptions options = OptionsFor(Target::kExt4);
-  options.rounds = 60;
+CampaignOptions Fresh(CampaignOptions options) {
+  options.seed = FreshSeed();
+  const char* minutes = getenv("PLYFS_MODEL_MINUTES");
+  if (minutes != nullptr) options.minutes = atof(minutes);
+  return options;
+}
+
+CampaignOptions WithThreads(CampaignOptions options, int threads) {
+  options.threads = threads;
+  options.ops = 300;
+  return options;
+}
+
+// The model itself is right where there is no union, and about the merge rules where the kernel
+// does the union.
+TEST(Model, AgreesWithExt4) { EXPECT_EQ(RunCampaign(OptionsFor(Target::kExt4, 25)), 0); }
+
+TEST(Model, AgreesWithKernelOverlay) {
+  EXPECT_EQ(RunCampaign(OptionsFor(Target::kKernelOverlay, 25)), 0);
+}
+
+TEST(Model, ThreadsAgreeWithKernelOverlay) {
+  EXPECT_EQ(RunCampaign(WithThreads(OptionsFor(Target::kKernelOverlay, 2), 4)), 0);
+}
+
+TEST(Plyfs, DoesWhatTheModelSays) { EXPECT_EQ(RunCampaign(OptionsFor(Target::kPlyfs, 40)), 0); }
+
+TEST(Plyfs, DoesWhatTheModelSaysForAFreshSeed) {
+  EXPECT_EQ(RunCampaign(Fresh(OptionsFor(Target::kPlyfs, 10))), 0);
+}
+
+TEST(Plyfs, RenamesLowerDirectoriesWithRedirects) {
+  CampaignOptions options = OptionsFor(Target::kPlyfs, 15);
+  options.run.extra = "redirect_dir=on";
   EXPECT_EQ(RunCampaign(options), 0);
+}
+
+TEST(Plyfs, RenamesLowerDirectoriesForAFreshSeed) {
+  CampaignOptions options = Fresh(OptionsFor(Target::kPlyfs, 5));
+  options.run.extra = "redirect_dir=on";
+  EXPECT_EQ(RunCampaign(options), 0);
+}
+
+TEST(Plyfs, ThreadsGetWhatTheModelSays) {
+  EXPECT_EQ(RunCampaign(WithThreads(OptionsFor(Target::kPlyfs, 6), 4)), 0);
+}
+
+TEST(Plyfs, ThreadsGetWhatTheModelSaysForAFreshSeed) {
+  EXPECT_EQ(RunCampaign(Fresh(WithThreads(OptionsFor(Target::kPlyfs, 2), 6))), 0);
 }
 
 }  // namespace

@@ -171,8 +171,8 @@ std::string FdOpScript(const Op& op) {
       return "memcpy(mmap(" + fd + ", MAP_SHARED) + " + Num(op.offset) + ", " + Bytes(op) +
              "); msync; munmap";
     case OpKind::kMmapRead:
-      return "mmap_read(" + fd + ", MAP_SHARED, offset " + Num(op.offset) + ", " +
-             Num(op.length) + ")";
+      return "mmap_read(" + fd + ", MAP_SHARED, offset " + Num(op.offset) + ", " + Num(op.length) +
+             ")";
     case OpKind::kFsync:
       return "fsync(" + fd + ")";
     case OpKind::kCopyRange:
@@ -219,8 +219,7 @@ std::string Pattern(uint32_t fill, size_t length) {
 
 std::string Quote(const std::string& text) {
   if (text.size() > 100 && text.find_first_not_of(text.back(), 1) == std::string::npos) {
-    return Quote(text.substr(0, 2)) + " \"" + text.back() + "\"*" +
-           std::to_string(text.size() - 2);
+    return Quote(text.substr(0, 2)) + " \"" + text.back() + "\"*" + std::to_string(text.size() - 2);
   }
   std::string out = "\"";
   for (const unsigned char c : text) {

@@ -21,7 +21,7 @@ enum class OpKind {
   kMkdir,
   kRmdir,
   kUnlink,
-  kRename,   // flags: RENAME_*
+  kRename,  // flags: RENAME_*
   kLink,
   kSymlink,  // data: the target
   kMknod,    // mode with its type, rdev
@@ -60,9 +60,9 @@ enum class OpKind {
   kDirNext,  // length: how many entries at most
   kDirEnd,   // read to the end, then check what was seen
   // The mount.
-  kEvict,      // make the kernel drop dentries and inodes
-  kCompare,    // whole tree against the model
-  kRemount,    // unmount, mount again
+  kEvict,    // make the kernel drop dentries and inodes
+  kCompare,  // whole tree against the model
+  kRemount,  // unmount, mount again
 };
 
 constexpr int kSlots = 8;

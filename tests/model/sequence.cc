@@ -10,6 +10,7 @@
 
 #include "tests/model/generate.h"
 #include "tests/model/layer_union.h"
+#include "tests/model/stall_guard.h"
 
 namespace plyfs::model {
 namespace {
@@ -39,7 +40,9 @@ class Run {
   std::optional<Failure> Go() {
     union_ = std::make_unique<UnionUnderTest>(scenario_.layers, shown_, options_);
     if (!union_->ok()) return Fail(0, "mount", "mount failed");
+    lowers_before_ = union_->LowersSnapshot();
     executor_ = std::make_unique<Executor>(union_->path());
+    WatchMount();
     std::string problem = checker_.CheckTree(executor_->root_fd(), model_.root());
     if (!problem.empty()) return Fail(0, "first compare", problem);
     for (size_t i = 0; i < scenario_.ops.size(); ++i) {
@@ -57,7 +60,13 @@ class Run {
     return {.step = step, .message = what + "\n  -> " + problem, .kind = KindOf(what, problem)};
   }
 
+  void WatchMount() {
+    struct stat st = {};
+    if (fstat(executor_->root_fd(), &st) == 0) guard_ = std::make_unique<StallGuard>(st.st_dev);
+  }
+
   std::string Step(const Op& op) {
+    guard_->Beat(ToScript(op));
     switch (op.kind) {
       case OpKind::kEvict:
         union_->Evict(op.flags != 0);
@@ -77,9 +86,11 @@ class Run {
 
   std::string Remount() {
     executor_->Reopen("");
+    guard_.reset();
     union_->Remount();
     if (!union_->ok()) return "mounting again failed";
     executor_->Reopen(union_->path());
+    WatchMount();
     return checker_.CheckTree(executor_->root_fd(), model_.root());
   }
 
@@ -91,7 +102,11 @@ class Run {
     problem = Remount();
     if (!problem.empty()) return Fail(end, "compare after the last remount", problem);
     executor_->Reopen("");
+    guard_.reset();
     union_->Unmount();
+    if (union_->LowersSnapshot() != lowers_before_) {
+      return Fail(end, "look at the lowers", "a lower has changed");
+    }
     if (options_.target != Target::kPlyfs && options_.target != Target::kFuseOverlayfs) return {};
     return CompareWithKernel();
   }
@@ -103,10 +118,8 @@ class Run {
     const size_t end = scenario_.ops.size();
     if (!kernel->ok()) return Fail(end, "mount of the upper by kernel overlayfs", "failed");
     Executor executor(kernel->path());
-    Checker checker({.inode_numbers = false,
-                     .nlink = false,
-                     .one_device = false,
-                     .lower_links = false});
+    Checker checker(
+        {.inode_numbers = false, .nlink = false, .one_device = false, .lower_links = false});
     const std::string problem = checker.CheckTree(executor.root_fd(), model_.root());
     executor.Reopen("");
     if (problem.empty()) return {};
@@ -120,6 +133,8 @@ class Run {
   Checker checker_;
   std::unique_ptr<UnionUnderTest> union_;
   std::unique_ptr<Executor> executor_;
+  std::unique_ptr<StallGuard> guard_;  // of the mount that is there now
+  std::string lowers_before_;
 };
 
 }  // namespace
@@ -137,8 +152,8 @@ Scenario GenerateScenario(uint64_t seed, size_t ops, const RunOptions& options) 
                     MarkForm::kXattr};
   }
   scenario.layers = GenerateLayers(random, layers);
-  scenario.ops = GenerateOps(random, UnionOf(scenario.layers), ModelOptionsFor(options),
-                             {.count = ops});
+  scenario.ops =
+      GenerateOps(random, UnionOf(scenario.layers), ModelOptionsFor(options), {.count = ops});
   return scenario;
 }
 

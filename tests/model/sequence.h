@@ -23,7 +23,7 @@ struct RunOptions {
   test::Target target = test::Target::kPlyfs;
   std::string extra = {};  // mount options besides the layers
   mode_t umask = 0;
-  bool verbose = false;    // print every operation
+  bool verbose = false;  // print every operation
 };
 
 /// Mount options that the target always gets.
@@ -59,6 +59,8 @@ class UnionUnderTest {
   void Evict(bool whole_machine) const;
   void Remount() { mount_->Remount(); }
   void Unmount() { mount_->Unmount(); }
+  /// What the lowers hold; they must never change.
+  std::string LowersSnapshot() const;
   /// Mounts the same layers with kernel overlayfs; the union must not be mounted.
   std::unique_ptr<test::UnionMount> MountWithKernel() const;
 

@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "tests/harness/tree_snapshot.h"
 #include "tests/model/sequence.h"
 
 namespace plyfs::model {
@@ -68,6 +69,14 @@ void UnionUnderTest::Evict(bool whole_machine) const {
       ADD_FAILURE() << "remount of " << path() << " failed";
     }
   }
+}
+
+std::string UnionUnderTest::LowersSnapshot() const {
+  std::string all;
+  for (const std::string& lower : mount_options_.lowers) {
+    all += test::SnapshotOf(lower, {.inode_numbers = true, .directory_nlink = true});
+  }
+  return all;
 }
 
 std::unique_ptr<test::UnionMount> UnionUnderTest::MountWithKernel() const {
