@@ -2,9 +2,6 @@
 
 #include "tests/model/concurrent.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +15,7 @@
 
 #include "tests/model/generate.h"
 #include "tests/model/layer_union.h"
+#include "tests/model/looker.h"
 #include "tests/model/stall_guard.h"
 
 namespace plyfs::model {
@@ -181,7 +179,11 @@ class ConcurrentRun {
     for (auto& worker : workers_) {
       threads.emplace_back([this, w = worker.get()] { Work(w); });
     }
-    std::thread looker([&] { Look(target.path()); });
+    Looker looker(target.path());
+    std::thread finder([&] {
+      while (!stop_ && looker.problem().empty()) looker.LookOnce();
+      if (!looker.problem().empty()) stop_ = true;
+    });
     std::thread evicter([&] {
       while (!stop_) {
         target.Evict(false);
@@ -190,12 +192,12 @@ class ConcurrentRun {
     });
     for (std::thread& thread : threads) thread.join();
     stop_ = true;
-    looker.join();
+    finder.join();
     evicter.join();
     for (const auto& worker : workers_) {
       if (!worker->problem.empty()) return worker->problem;
     }
-    return looker_problem_;
+    return looker.problem();
   }
 
   void Work(Worker* worker) {
@@ -236,53 +238,11 @@ class ConcurrentRun {
     return out;
   }
 
-  // find with stat of everything, again and again. Names may vanish; nothing else may go wrong.
-  void Look(const std::string& mount) {
-    while (!stop_) {
-      const int fd = open(mount.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-      if (fd < 0) {
-        looker_problem_ = "find: open of the root: " + ErrnoName(errno);
-        return;
-      }
-      LookInto(fd, 0);
-      close(fd);
-    }
-  }
-
-  void LookInto(int fd, int depth) {
-    std::vector<DirEntry> entries;
-    const int error = ReadEntries(fd, 4096, &entries);
-    NoteLookError("readdir", error);
-    for (const DirEntry& entry : entries) {
-      if (entry.name == "." || entry.name == "..") continue;
-      struct stat st;
-      if (fstatat(fd, entry.name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0) {
-        NoteLookError("stat", errno);
-        continue;
-      }
-      if (!S_ISDIR(st.st_mode) || depth > 20) continue;
-      const int child = openat(fd, entry.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-      if (child < 0) {
-        NoteLookError("open", errno);
-        continue;
-      }
-      LookInto(child, depth + 1);
-      close(child);
-    }
-  }
-
-  void NoteLookError(const std::string& call, int error) {
-    if (error == 0 || error == ENOENT || error == ENOTDIR) return;
-    looker_problem_ = "find: " + call + ": " + ErrnoName(error);
-    stop_ = true;
-  }
-
   const ConcurrentOptions& options_;
   LayerStackSpec stack_;
   std::vector<std::unique_ptr<Worker>> workers_;
   StallGuard* guard_ = nullptr;  // while a phase runs
   std::atomic<bool> stop_{false};
-  std::string looker_problem_;  // written by the looker, read after it is joined
 };
 
 }  // namespace
