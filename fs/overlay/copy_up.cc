@@ -239,7 +239,7 @@ Errno TryCopyUp(Core& core, const NodeRef& node, const CopyUpOptions& options) {
   return kOk;
 }
 
-bool IsInUpper(Core& core, const NodeRef& node) {
+bool IsInUpper(const NodeRef& node) {
   absl::ReaderMutexLock lock(&node->mutex);
   return NeedsNoCopy(*node);
 }
@@ -249,10 +249,10 @@ bool IsInUpper(Core& core, const NodeRef& node) {
 Errno CopyUp(Core& core, const NodeRef& node, const CopyUpOptions& options) {
   if (core.read_only()) return EROFS;
   if (node->is_directory()) return EnsureUpperDirectory(core, node);
-  if (IsInUpper(core, node)) return kOk;
+  if (IsInUpper(node)) return kOk;
   const CopyUpGate::Pass pass(core.copy_up_gate, node->id);
   for (;;) {
-    if (IsInUpper(core, node)) return kOk;
+    if (IsInUpper(node)) return kOk;
     const Errno error = TryCopyUp(core, node, options);
     if (!(error == EAGAIN)) return error;
   }
