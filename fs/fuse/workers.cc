@@ -30,6 +30,8 @@ constexpr int kIdleMs = 10'000;
 constexpr long kWatchNs = 4'000'000;
 // Calling another thread takes some 5 to 40 us; an opcode that takes longer than this is worth it.
 constexpr uint32_t kLongNs = 150'000;
+// A look at the device and a yield take about one microsecond unless another thread wanted the CPU.
+constexpr uint64_t kContendedNs = 20'000;
 // So many requests found queued, one after the other, are more than one client's.
 constexpr unsigned kBacklog = 16;
 
@@ -162,12 +164,16 @@ Result<size_t> Workers::Wait(Worker& self) {
 
 Result<size_t> Workers::Poll(Worker& self, uint64_t start) {
   const uint64_t limit = poll_.limit_ns();
+  uint64_t last = start;
   for (uint64_t now = start; now - start < limit && !stopping(); now = NowNs()) {
     Result<size_t> got = transport_.Receive(self.buffer.message());
     if (!(got.error() == EAGAIN)) {
       poll_.ObservePolled(NowNs() - start);
       return got;
     }
+    // Others have work for this CPU, so there is no idle one whose waking polling would save.
+    if (now - last > kContendedNs) break;
+    last = now;
     // The client may be runnable on this very CPU.
     ::sched_yield();
   }
