@@ -225,6 +225,14 @@ size_t NodeTable::size() const {
   return ids_.size();
 }
 
+void NodeTable::ShrinkToFit() {
+  absl::MutexLock lock(&mutex_);
+  // rehash(0) fits a table to its size; not worth it for less than half.
+  if (ids_.capacity() / 2 > ids_.size()) ids_.rehash(0);
+  if (names_.capacity() / 2 > names_.size()) names_.rehash(0);
+  if (inodes_.capacity() / 2 > inodes_.size()) inodes_.rehash(0);
+}
+
 bool NodeTable::TakeIfUnusedLocked(Node* node) {
   if (node->lookups_ != 0 || node->references_.load(std::memory_order_acquire) != 0) return false;
   ids_.erase(Value(node->id));

@@ -82,6 +82,8 @@ class NodeTable {
   void RegisterInode(Node& node, const DiskInode& inode);
 
   size_t size() const;
+  // Gives back table memory that was needed for more nodes than there are now.
+  void ShrinkToFit();
 
  private:
   friend class NodeRef;

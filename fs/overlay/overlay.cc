@@ -191,6 +191,7 @@ void Overlay::TrimCaches() {
   state_->listings.Clear();
   state_->files.Clear();
   state_->directories.Clear();
+  state_->nodes.ShrinkToFit();
   ::malloc_trim(0);
 }
 
