@@ -88,6 +88,12 @@ NodeRef NodeTable::Insert(const NodeRef& parent, std::string_view name, Init ini
   if (!name.empty()) {
     const auto found = names_.find(NameKey{parent.get(), name});
     if (found != names_.end()) return ReferenceLocked((*found)->node);
+    // Another thread may have come to the same file by another of its names.
+    const auto linked = init.inode_key != DiskInode{} ? inodes_.find(init.inode_key) : inodes_.end();
+    if (linked != inodes_.end()) {
+      AddAliasLocked(*linked->second, parent, name);
+      return ReferenceLocked(linked->second);
+    }
   }
   Node* node = MakeLocked(std::move(init));
   node->name.parent = parent;
@@ -120,6 +126,7 @@ void NodeTable::Forget(NodeId id, uint64_t count) {
 void NodeTable::AddName(Node& node, const NodeRef& parent, std::string_view name, FirstName first) {
   NodeRef dropped;  // released after the lock
   absl::MutexLock lock(&mutex_);
+  node.MutableRare();
   if (names_.contains(NameKey{parent.get(), name})) return;
   if (first == FirstName::kReplace && !node.named) {
     dropped = std::exchange(node.name.parent, parent);
@@ -128,9 +135,13 @@ void NodeTable::AddName(Node& node, const NodeRef& parent, std::string_view name
     names_.insert(&node.name);
     return;
   }
+  AddAliasLocked(node, parent, name);
+}
+
+void NodeTable::AddAliasLocked(Node& node, const NodeRef& parent, std::string_view name) {
   auto alias = std::make_unique<NodeName>(NodeName{.parent = parent, .text = std::string(name), .node = &node});
   names_.insert(alias.get());
-  node.MutableRare().aliases.push_back(std::move(alias));
+  node.rare->aliases.push_back(std::move(alias));
 }
 
 NodeName* NodeTable::FindNameLocked(Node& node, const Node& parent, std::string_view name) {

@@ -42,7 +42,8 @@ class NodeTable {
     std::unique_ptr<RareState> rare;
     DiskInode inode_key;  // registered when not zero
   };
-  // The node under (parent, name), made from `init` unless another thread was first; null name: an object without a name.
+  // The node under (parent, name), made from `init` unless another thread was first or the inode is registered by another
+  // name, which then becomes one more of the same node; empty name: an object without a name.
   // `parent` is kept by the node in either case.
   NodeRef Insert(const NodeRef& parent, std::string_view name, Init init);
 
@@ -111,6 +112,7 @@ class NodeTable {
 
   NodeRef ReferenceLocked(Node* node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   NodeName* FindNameLocked(Node& node, const Node& parent, std::string_view name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AddAliasLocked(Node& node, const NodeRef& parent, std::string_view name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Node* MakeLocked(Init init) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Out of every table if nobody refers to it; then the caller destroys it.
   bool TakeIfUnusedLocked(Node* node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -75,7 +75,11 @@ void Core::OnDestroy(Node& node) {
   if (node.rare->held.valid()) held_orphans.fetch_sub(1, std::memory_order_relaxed);
   if (node.rare->in_orphans) {
     const std::string name = WorkDir::OrphanName(node.id);
-    upper().Unlink({.dir = work().orphans(), .name = name.c_str()}).Ignore("orphans/ is swept at the next mount");
+    const ObjectRef orphan{.dir = work().orphans(), .name = name.c_str()};
+    const Result<struct statx> stat = StatObject(orphan);
+    // Before the inode is free: its number may be used again at once.
+    if (stat.ok() && stat->stx_nlink == 1) numbers.DropOrigin(DiskInodeOf(*stat));
+    upper().Unlink(orphan).Ignore("orphans/ is swept at the next mount");
   }
 }
 

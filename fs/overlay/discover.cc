@@ -207,6 +207,7 @@ class Search {
   // A file with several names: the node may be known by another one, or be copied up already.
   Errno FollowLinks(LayerIndex index, const ObjectRef& object, DiskInode inode) {
     std::optional<IndexMark> mark;
+    const DiskInode lower = inode;
     if (index == LayerIndex::kUpper) {
       ASSIGN_OR_RETURN(mark, ReadIndexMark(object));
     } else {
@@ -220,7 +221,7 @@ class Search {
         inode = DiskInodeOf(*copy);
       }
     }
-    result_.existing = core_.nodes.FindByInode(inode);
+    result_.existing = FindLinked(inode, lower);
     result_.init.inode_key = inode;
     if (mark) {
       result_.init.rare = std::make_unique<RareState>();
@@ -228,6 +229,15 @@ class Search {
       result_.init.rare->index_remaining = mark->remaining;
     }
     return kOk;
+  }
+
+  // During a copy-up the file is in the index already while its node is still known by the lower inode; the node changes over
+  // in one step, so it is found by one of the two if the first is asked twice.
+  NodeRef FindLinked(const DiskInode& inode, const DiskInode& lower) {
+    for (const DiskInode& key : {inode, lower, inode}) {
+      if (NodeRef node = core_.nodes.FindByInode(key)) return node;
+    }
+    return NodeRef();
   }
 
   // A native metacopy: attributes here, data in the next layer below that has them.

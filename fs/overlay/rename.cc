@@ -29,15 +29,20 @@ struct End {
   bool is_directory() const { return node && node->is_directory(); }
 };
 
-Result<End> ReadEnd(Core& core, const NamePosition& position) {
+Result<End> FindEnd(Core& core, const NamePosition& position) {
   if (position.parent->dir->removed) return Errno(ENOENT);
   End end{.position = position};
   ASSIGN_OR_RETURN(end.parent_fd, DirFd(core, *position.parent, LayerIndex::kUpper));
   ASSIGN_OR_RETURN(FoundNode found, FindOrMakeNode(core, position.parent, position.name));
   end.node = std::move(found.node);
-  ASSIGN_OR_RETURN(end.in_upper, LookupUpper(core, *position.parent, position.name));
-  ASSIGN_OR_RETURN(end.below, ShownByLowers(core, *position.parent, position.name));
   return end;
+}
+
+// With the node's mutex held: a link to it made meanwhile must not be missed.
+Errno ReadEnd(Core& core, End* end) {
+  ASSIGN_OR_RETURN(end->in_upper, LookupUpper(core, end->parent(), end->position.name));
+  ASSIGN_OR_RETURN(end->below, ShownByLowers(core, end->parent(), end->position.name));
+  return kOk;
 }
 
 class RenameOperation {
@@ -190,6 +195,9 @@ class RenameOperation {
   }
 
   void CountChange() {
+    // A directory changes its place in the order of locks; what Abseil's detector has learned of the old one is void.
+    if (from_.is_directory()) from_.node->mutex.ForgetDeadlockInfo();
+    if (to_.is_directory()) to_.node->mutex.ForgetDeadlockInfo();
     ++from_.parent().dir->version;
     if (&from_.parent() != &to_.parent()) ++to_.parent().dir->version;
   }
@@ -215,6 +223,7 @@ Errno CopyUpMoving(Core& core, const NamePosition& position) {
   ASSIGN_OR_RETURN(const NodeRef node, Peek(core, position));
   if (!node) return ENOENT;
   if (node->is_directory()) {
+    absl::ReaderMutexLock tree(&core.tree_mutex);
     absl::ReaderMutexLock lock(&node->mutex);
     const bool redirects = core.config.redirect_dir == RedirectDir::kOn && core.upper().capabilities().xattr_marks;
     if (node->dir->has_lower() && !redirects) return EXDEV;
@@ -244,13 +253,16 @@ class OptionalNodeLock {
 
 // Needs the tree lock and, unless that is held exclusively, the parents' mutexes exclusively.
 Errno RenameLocked(Core& core, const NamePosition& from, const NamePosition& to, unsigned flags) {
-  ASSIGN_OR_RETURN(End source, ReadEnd(core, from));
-  ASSIGN_OR_RETURN(End target, ReadEnd(core, to));
-  Node* first = source.node.get();
-  Node* second = target.node == source.node ? nullptr : target.node.get();
+  ASSIGN_OR_RETURN(End source, FindEnd(core, from));
+  ASSIGN_OR_RETURN(End target, FindEnd(core, to));
+  // Directories come here only with the tree lock held exclusively, which is enough for them.
+  Node* first = source.is_directory() ? nullptr : source.node.get();
+  Node* second = target.node == source.node || target.is_directory() ? nullptr : target.node.get();
   if (first != nullptr && second != nullptr && Value(second->id) < Value(first->id)) std::swap(first, second);
   const OptionalNodeLock first_lock(first);
   const OptionalNodeLock second_lock(second);
+  RETURN_IF_ERROR(ReadEnd(core, &source));
+  RETURN_IF_ERROR(ReadEnd(core, &target));
   // The end of a race: what was copied up has been replaced by something else since.
   for (const End* end : {&source, &target}) {
     if (!end->node || (end == &target && (flags & RENAME_EXCHANGE) == 0)) continue;
