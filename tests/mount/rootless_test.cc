@@ -36,7 +36,10 @@ class OpenFuseDevice {
 
 class RootlessTest : public ProgramTest {
  protected:
-  RootlessTest() { GiveDirectoriesTo(kUser); }
+  RootlessTest() {
+    GiveDirectoriesTo(kUser);
+    EXPECT_EQ(::chown((lower_ + "/from-lower").c_str(), kUser, kUser), 0);
+  }
 
   void GiveDirectoriesTo(uid_t user) const {
     for (const std::string& dir : {temp_.path(), lower_, upper_, work_, mnt_}) {
