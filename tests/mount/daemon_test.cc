@@ -195,8 +195,9 @@ TEST_F(DaemonTest, ASignalDuringTheStartUnmountsAfterIt) {
   HeldUpper held(upper_);
   Foreground server(ForegroundArguments());
   // Blocked signals show that the server has reached its start.
-  ASSERT_TRUE(
-      Eventually([&] { return StatusOf("status", "SigBlk:") != "SigBlk:\t0000000000000000"; }));
+  ASSERT_TRUE(Eventually([&] {
+    return !Servers().empty() && StatusOf("status", "SigBlk:") != "SigBlk:\t0000000000000000";
+  }));
   server.Signal(SIGTERM);
   held.Release();
   EXPECT_EQ(server.Wait(), 0);

@@ -10,8 +10,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <fstream>
-#include <iterator>
 #include <thread>
 
 #include "tests/harness/file_ops.h"
@@ -22,9 +20,16 @@ namespace {
 
 constexpr long kFuseMagic = 0x65735546;
 
+// Not by a stream: those throw when the process ends between open and read.
 std::string ArgumentsOf(const std::string& pid) {
-  std::ifstream file("/proc/" + pid + "/cmdline");
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::string arguments;
+  const int fd = ::open(("/proc/" + pid + "/cmdline").c_str(), O_RDONLY | O_CLOEXEC);
+  char buffer[4096];
+  for (ssize_t got; fd >= 0 && (got = ::read(fd, buffer, sizeof buffer)) > 0;) {
+    arguments.append(buffer, static_cast<size_t>(got));
+  }
+  if (fd >= 0) ::close(fd);
+  return arguments;
 }
 
 }  // namespace
