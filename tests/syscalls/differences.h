@@ -43,6 +43,14 @@ inline constexpr Difference kBlocksOfSparseCopy = {
 inline constexpr Difference kDataAfterHoleOfSparseCopy = {4 << 20, 4096, 4 << 20,
                                                           "As kBlocksOfSparseCopy."};
 
+inline constexpr Difference kListedNumberOfForeignMergedDirectory = {
+    0, 1, 0,
+    "d_ino of a merged directory whose upper part the kernel did not make (no origin xattr) is not "
+    "its st_ino; nor is d_ino of `..` below one."};
+
+inline constexpr Difference kUpperOfOverlayfs = {
+    0, EINVAL, 0, "Kernel overlayfs cannot be the upper of another overlayfs; plyfs can."};
+
 // --- both unions differ from ext4 --------------------------------------------------------------
 
 inline constexpr Difference kRenameOfLowerDirectory = {

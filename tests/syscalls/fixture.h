@@ -97,7 +97,7 @@ struct NameRow {
   template <typename Info>
   std::string operator()(const Info& info) const {
     return std::string(NameOf(std::get<0>(info.param))) + "_" +
-           IdentifierOf(std::get<1>(info.param).name);
+           IdentifierOf(std::string(std::get<1>(info.param).name));
   }
 };
 

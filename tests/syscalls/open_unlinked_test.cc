@@ -149,10 +149,11 @@ TEST_P(OpenUnlinkedDetails, ManyAtOnce) {
 }
 
 TEST_P(OpenUnlinkedDetails, RemovedDirectoryListsEmpty) {
-  for (const char* name : {"lowempty", "upempty", "mergedempty"}) {
+  for (const std::string name : {"lowempty", "upempty", "mergedempty"}) {
     OpenFile dir(P(name), O_RDONLY | O_DIRECTORY);
     ASSERT_EQ(0, rmdir(P(name).c_str()));
-    EXPECT_EQ(Expected(kLinksOfRemovedDirectory) == 0, Fstat(dir.fd()).st_nlink == 0) << name;
+    const bool no_links = name == "upempty" || Expected(kLinksOfRemovedDirectory) == 0;
+    EXPECT_EQ(no_links, Fstat(dir.fd()).st_nlink == 0) << name;
     EXPECT_EQ(ENOENT, ErrnoOf(openat(dir.fd(), "new", O_CREAT | O_RDWR, 0600))) << name;
     EXPECT_EQ(ENOENT, ErrnoOf(mkdirat(dir.fd(), "new", 0700))) << name;
   }

@@ -1,6 +1,7 @@
 // xattr_escape_test.cc: the overlay's own xattrs are hidden, and a user's xattrs of those names are
 // escaped, so that an overlay can be stacked on the union.
 #include <errno.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -109,10 +110,17 @@ INSTANTIATE_TEST_SUITE_P(OnUnions, HiddenXattrs, UnionTargets(), TargetName);
 
 class Stacked : public SyscallTest {};
 
-TEST_P(Stacked, KernelOverlayCanBeMountedOnTheUnion) {
+TEST_P(Stacked, UnionAsTheUpperOfOverlayfs) {
   const std::string inner = dir().MakeDir("inner");
   ASSERT_EQ(0, mkdir(P("iu").c_str(), 0755));
   ASSERT_EQ(0, mkdir(P("iw").c_str(), 0755));
+  if (Expected(kUpperOfOverlayfs) != 0) {
+    const std::string options =
+        "lowerdir=" + P("lowdir") + ",upperdir=" + P("iu") + ",workdir=" + P("iw");
+    EXPECT_EQ(Expected(kUpperOfOverlayfs),
+              ErrnoOf(::mount("overlay", inner.c_str(), "overlay", 0, options.c_str())));
+    return;
+  }
   UnionMount stacked({.target = Target::kKernelOverlay,
                       .lowers = {P("lowdir")},
                       .upper = P("iu"),
@@ -131,7 +139,7 @@ TEST_P(Stacked, KernelOverlayCanBeMountedOnTheUnion) {
   EXPECT_EQ("lowdir c\n", ReadFile(P("lowdir/sub/c")));
 }
 
-TEST_P(Stacked, UnionAsALowerOfKernelOverlay) {
+TEST_P(Stacked, UnionAsALowerOfOverlayfs) {
   const std::string inner = dir().MakeDir("inner");
   UnionMount stacked({.target = Target::kKernelOverlay,
                       .lowers = {Root()},
