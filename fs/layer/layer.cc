@@ -142,6 +142,8 @@ Result<LayerEntry> Layer::Lookup(int dir, const DirMarks& marks, Name name) cons
       entry.kind = LayerEntry::kAbsent;
     } else if (marks.xattr_whiteouts && ReadMark(object, kWhiteoutMark).ok()) {
       entry.kind = LayerEntry::kWhiteout;
+    } else if (marks.holds_devices && ReadMark(object, kDeviceMark).ok()) {
+      entry.stat.stx_mode = S_IFCHR | (entry.stat.stx_mode & 07777);
     }
   }
   return entry;

@@ -59,6 +59,7 @@ Result<DirMarks> ReadDirMarks(const ObjectRef& dir) {
     const std::string_view view(name);
     const std::optional<size_t> prefix = OverlayPrefixLength(view);
     const std::string_view mark = prefix ? view.substr(*prefix) : std::string_view();
+    if (mark == kHoldsDevicesMark) marks.holds_devices = true;
     const bool is_opaque = mark == kOpaqueMark || view == kFuseOverlayfsOpaque;
     if (!is_opaque && mark != kRedirectMark) return kOk;
     ASSIGN_OR_RETURN(const std::string value, GetXattr(dir, name));

@@ -27,11 +27,17 @@ inline constexpr std::string_view kWhiteoutMark = "whiteout";
 inline constexpr std::string_view kNlinkMark = "nlink";
 // Ours: a file whose name begins with ".wh." is meant literally.
 inline constexpr std::string_view kLiteralMark = "plyfs.literal";
+// Ours: an empty file stands for a character device 0:0 that a user made (an overlayfs stacked on us makes its whiteouts so).
+// A real one would be a whiteout of our own.
+inline constexpr std::string_view kDeviceMark = "plyfs.device";
+// Ours: a directory may hold files with kDeviceMark; others need not be asked.
+inline constexpr std::string_view kHoldsDevicesMark = "plyfs.devices";
 
 // What a directory's marks say about the layers below it.
 struct DirMarks {
   bool opaque = false;           // nothing below is shown
   bool xattr_whiteouts = false;  // opaque=x: entries may be whiteouts by attribute
+  bool holds_devices = false;    // entries may be users' whiteout devices (kDeviceMark)
   std::string redirect;          // empty: none; "/a/b" from the layer's root, or one name beside
 };
 // EIO if a mark is corrupt (an unknown opaque value, a redirect with empty, "." or ".." components).

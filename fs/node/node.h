@@ -59,8 +59,9 @@ struct NodeName {
 struct DirPart {
   LayerIndex layer{};
   bool xattr_whiteouts = false;
+  bool holds_devices = false;
 
-  DirMarks marks() const { return {.xattr_whiteouts = xattr_whiteouts}; }
+  DirMarks marks() const { return {.xattr_whiteouts = xattr_whiteouts, .holds_devices = holds_devices}; }
 };
 
 // What only directories have.
@@ -83,6 +84,7 @@ struct RareState {
   DiskInode inode_key;                             // under which the table knows it; guarded by the table
   UniqueFd held;           // O_PATH of an upper file without a known name
   bool in_orphans = false; // it has a name in WORKDIR/plyfs/orphans
+  bool gone = false;       // an object of a lower, with one name, that the union does not show any more
   std::string index_name;  // not empty: it has a name in WORKDIR/plyfs/index
   uint32_t index_remaining = 0;  // names of the lower file that are still shown and lead here
   // A native metacopy file: its data is elsewhere.

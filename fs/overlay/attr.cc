@@ -28,6 +28,7 @@ uint32_t ShownLinks(const Core& core, const Node& node, const struct statx& stat
   }
   uint32_t links = stat.stx_nlink;
   if (node.layer != LayerIndex::kUpper) {
+    if (node.rare && node.rare->gone) return 0;
     return links > 1 ? links - std::min(links, core.link_counts.Removed(DiskInodeOf(stat))) : links;
   }
   if (!node.rare) return links;
@@ -149,7 +150,8 @@ Result<Attr> ToAttr(Core& core, const Node& node, const ObjectRef& object, const
   const LayerIndex index = node.is_directory() ? node.dir->parts.front().layer : node.layer;
   ASSIGN_OR_RETURN(const ShownStat shown, ReadShownStat(core, core.layer(index), object, stat));
   return Attr{.ino = node.ino,
-              .mode = shown.mode,
+              // The type is the node's: a whiteout device of a user's lies there as an empty file.
+              .mode = node.type | (shown.mode & 07777),
               .nlink = ShownLinks(core, node, stat),
               .uid = shown.uid,
               .gid = shown.gid,

@@ -10,6 +10,7 @@
 #include "fs/overlay/file_io.h"
 #include "fs/overlay/link_index.h"
 #include "fs/overlay/locate.h"
+#include "fs/overlay/user_device.h"
 
 namespace plyfs {
 namespace {
@@ -71,13 +72,13 @@ Errno MakeObject(Core& core, const Node& node, const Source& source, const CopyU
     return upper.MakeSymlink(to, target);
   }
   if (!node.is_regular() && upper.override_stat() == OverrideStat::kNone) {
+    if (IsUserDevice(node.type, source.attributes.rdev)) return MakeUserDevice(core, to);
     return upper.MakeNode(to, node.type | 0600, source.attributes.rdev);
   }
   ASSIGN_OR_RETURN(*fd, upper.MakeFile(to, 0600));
   if (!node.is_regular()) return kOk;
   const uint64_t size = std::min<uint64_t>(source.stat.stx_size, options.size_limit);
-  struct statx data;
-  if (::statx(source.data->fd.get(), "", AT_EMPTY_PATH, STATX_BLOCKS, &data) != 0) return Errno::Last();
+  ASSIGN_OR_RETURN(const struct statx data, StatObject({.dir = source.data->fd.get()}));
   RETURN_IF_ERROR(core.copier.Copy(source.data->fd.get(), fd->get(), size, data.stx_blocks * 512));
   core.copied_up_bytes.fetch_add(size, std::memory_order_relaxed);
   return kOk;
@@ -124,10 +125,9 @@ Errno RenameKeepingTimes(Core& core, const ObjectRef& from, int parent, const st
 }
 
 // A second name in the index for the copy of a file with several names, so that all of them lead to it.
-Errno PutIntoIndex(Core& core, const Source& source, const ObjectRef& temp, RareState* rare) {
-  const DiskInode lower = DiskInodeOf(source.stat);
-  const uint32_t shown = source.stat.stx_nlink - std::min(source.stat.stx_nlink, core.link_counts.Removed(lower));
-  const IndexMark mark{.name = WorkDir::IndexName(lower), .remaining = shown > 0 ? shown - 1 : 0};
+// `remaining`: how many names stay in the lowers.
+Errno PutIntoIndex(Core& core, const Source& source, uint32_t remaining, const ObjectRef& temp, RareState* rare) {
+  const IndexMark mark{.name = WorkDir::IndexName(DiskInodeOf(source.stat)), .remaining = remaining};
   RETURN_IF_ERROR(WriteIndexMark(core, temp, mark));
   const ObjectRef entry{.dir = core.work().index(), .name = mark.name.c_str()};
   // One that is there already is left from an upper that has been thrown away: no name led to it.
@@ -136,6 +136,12 @@ Errno PutIntoIndex(Core& core, const Source& source, const ObjectRef& temp, Rare
   rare->index_name = mark.name;
   rare->index_remaining = mark.remaining;
   return kOk;
+}
+
+// How many names of a lower file with several of them the union shows still.
+uint32_t ShownNames(const Core& core, const Source& source) {
+  const uint32_t links = source.stat.stx_nlink;
+  return links - std::min(links, core.link_counts.Removed(DiskInodeOf(source.stat)));
 }
 
 // The node is the copy from now on. Needs its mutex exclusively.
@@ -153,11 +159,19 @@ void SwitchToCopy(Core& core, Node& node, const struct statx& copy, UniqueFd fd)
 // `name`'s parent is the name's, or null for an object that has no name left. EAGAIN if the name has gone meanwhile.
 Errno CommitFile(Core& core, const NodeRef& node, const NodeTable::NamePlace& place, const Source& source,
                  const ObjectRef& temp, UniqueFd fd) {
+  const bool several_names = source.stat.stx_nlink > 1 && source.layer != LayerIndex::kUpper;
   absl::ReaderMutexLock tree(&core.tree_mutex);
   if (!place.parent) {
     absl::MutexLock lock(&node->mutex);
     if (core.nodes.PlaceOf(*node).parent) return EAGAIN;
     ASSIGN_OR_RETURN(const struct statx copy, StatObject(temp));
+    if (const uint32_t hidden = several_names ? ShownNames(core, source) : 0; hidden > 0) {
+      // No name of it is known, yet there are some: they must find the copy.
+      RETURN_IF_ERROR(PutIntoIndex(core, source, hidden, temp, &node->MutableRare()));  // COMMIT
+      core.upper().Unlink(temp).Ignore("tmp/ is swept at the next mount");
+      SwitchToCopy(core, *node, copy, std::move(fd));
+      return kOk;
+    }
     const std::string orphan = WorkDir::OrphanName(node->id);
     RETURN_IF_ERROR(core.upper().Rename(temp, {.dir = core.work().orphans(), .name = orphan.c_str()}, 0));  // COMMIT
     node->MutableRare().in_orphans = true;
@@ -170,8 +184,11 @@ Errno CommitFile(Core& core, const NodeRef& node, const NodeTable::NamePlace& pl
   if (!(core.nodes.FindChild(*place.parent, place.text) == node) || !place.parent->dir->has_upper()) return EAGAIN;
   ASSIGN_OR_RETURN(const FdRef parent, DirFd(core, *place.parent, LayerIndex::kUpper));
   ASSIGN_OR_RETURN(const struct statx copy, StatObject(temp));
-  const bool several_names = source.stat.stx_nlink > 1 && source.layer != LayerIndex::kUpper;
-  if (several_names) RETURN_IF_ERROR(PutIntoIndex(core, source, temp, &node->MutableRare()));
+  RETURN_IF_ERROR(LetHoldIfDevice(core, *node, temp, *place.parent));
+  if (several_names) {
+    const uint32_t shown = ShownNames(core, source);
+    RETURN_IF_ERROR(PutIntoIndex(core, source, shown > 0 ? shown - 1 : 0, temp, &node->MutableRare()));
+  }
   const Errno error = RenameKeepingTimes(core, temp, parent->fd.get(), place.text);
   if (!error.ok()) {
     if (several_names) {

@@ -16,6 +16,7 @@
 #include "fs/overlay/discover.h"
 #include "fs/overlay/file_io.h"
 #include "fs/overlay/locate.h"
+#include "fs/overlay/user_device.h"
 
 namespace plyfs {
 namespace {
@@ -52,8 +53,10 @@ class Staging {
     NewObject bare = object;
     bare.mode = (object.mode & S_IFMT) | (S_ISDIR(object.mode) ? 0700 : 0600);
     const bool overrides = core_.upper().override_stat() != OverrideStat::kNone && !S_ISLNK(object.mode);
-    if (overrides && !S_ISDIR(object.mode)) bare.mode = S_IFREG | 0600;
+    const bool user_device = IsUserDevice(object.mode, object.rdev);
+    if (user_device || (overrides && !S_ISDIR(object.mode))) bare.mode = S_IFREG | 0600;
     RETURN_IF_ERROR(MakeBare(core_.upper(), at, bare, fd));
+    if (user_device && !overrides) RETURN_IF_ERROR(core_.upper().SetMark(at, kDeviceMark, "0:0"));
     RETURN_IF_ERROR(overrides ? SetOverride(object, at) : SetAttributes(object, at));
     if (access_acl_) RETURN_IF_ERROR(SetXattr(at, kAclAccess, *access_acl_, 0));
     if (S_ISDIR(object.mode) && default_acl_) RETURN_IF_ERROR(SetXattr(at, kAclDefault, *default_acl_, 0));
@@ -115,7 +118,7 @@ class Staging {
 // Under the final name at once. EEXIST if anything is there, a whiteout too; ENOTSUP if this cannot be done in one step.
 Errno MakeDirectly(Core& core, const ObjectRef& at, const NewObject& object, const CreateAs& creator, UniqueFd* fd) {
   const bool needs_mark = S_ISREG(object.mode) && HasWhPrefix(at.name);
-  if (needs_mark || core.upper().override_stat() != OverrideStat::kNone || !core.config.acl) return ENOTSUP;
+  if (needs_mark || IsUserDevice(object.mode, object.rdev) || core.upper().override_stat() != OverrideStat::kNone || !core.config.acl) return ENOTSUP;
   const CallerScope scope(creator);
   if (!scope.owner_taken()) return ENOTSUP;
   return MakeBare(core.upper(), at, object, fd);
@@ -133,7 +136,7 @@ Errno PutInPlace(const UpperLayer& upper, TempEntry& temp, const ObjectRef& at, 
   return kOk;
 }
 
-Errno MakeStaged(Core& core, const Node& parent, int parent_fd, Name name, const NewObject& object, const CreateAs& creator,
+Errno MakeStaged(Core& core, Node& parent, int parent_fd, Name name, const NewObject& object, const CreateAs& creator,
                  UniqueFd* fd) {
   ASSIGN_OR_RETURN(const LayerEntry there, LookupUpper(core, parent, name));
   if (there.kind == LayerEntry::kPresent) return EEXIST;
@@ -141,6 +144,8 @@ Errno MakeStaged(Core& core, const Node& parent, int parent_fd, Name name, const
   TempEntry temp(core.work());
   Staging staging(core, parent_fd, creator);
   RETURN_IF_ERROR(staging.Make(object, name.view(), over_whiteout, temp.ref(), fd));
+  const bool overrides = core.upper().override_stat() != OverrideStat::kNone;
+  if (IsUserDevice(object.mode, object.rdev) && !overrides) RETURN_IF_ERROR(LetHoldDevices(core, parent));
   return PutInPlace(core.upper(), temp, {.dir = parent_fd, .name = name.c_str()}, object, over_whiteout);
 }
 
@@ -176,7 +181,8 @@ bool MayHaveName(const Core& core, Name name) {
 
 Result<Entry> CreateObject(Core& core, const NodeRef& parent, Name name, const NewObject& object, const Caller& caller) {
   if (core.read_only()) return Errno(EROFS);
-  if (S_ISCHR(object.mode) && object.rdev == 0) return Errno(EPERM);
+  // As the kernel's overlayfs refuses it; but one that is stacked on us, as root, needs it for its whiteouts.
+  if (IsUserDevice(object.mode, object.rdev) && caller.uid != 0) return Errno(EPERM);
   if (!MayHaveName(core, name)) return Errno(EPERM);
   ASSIGN_OR_RETURN(const CreateAs creator, CreatorOnDisk(core, caller));
   RETURN_IF_ERROR(EnsureUpperDirectory(core, parent));
@@ -242,6 +248,7 @@ Result<Entry> CreateLink(Core& core, const NodeRef& node, const NodeRef& parent,
   if (node->is_regular() && HasWhPrefix(name.view())) {
     RETURN_IF_ERROR(core.upper().SetMark(located.ref(), kLiteralMark, "y"));
   }
+  RETURN_IF_ERROR(LetHoldIfDevice(core, *node, located.ref(), *parent));
   const ObjectRef at{.dir = parent_fd->fd.get(), .name = name.c_str()};
   if (there.kind == LayerEntry::kWhiteout) {
     TempEntry temp(core.work());

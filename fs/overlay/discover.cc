@@ -114,7 +114,8 @@ class Search {
       result_.init.layer = index;
     }
     if (index != LayerIndex::kUpper && !found_.top_lower) found_.top_lower = stat;
-    found_.parts.push_back({.layer = index, .xattr_whiteouts = marks.xattr_whiteouts});
+    found_.parts.push_back(
+        {.layer = index, .xattr_whiteouts = marks.xattr_whiteouts, .holds_devices = marks.holds_devices});
   }
 
   // The layers below `above` at one path from their roots (an absolute redirect).
@@ -328,7 +329,9 @@ std::unique_ptr<DirState> DiscoverRoot(Core& core) {
   for (const auto& layer : core.config.layers.layers) {
     if (!layer) continue;
     const Result<DirMarks> marks = ReadDirMarks({.dir = layer->root()});
-    dir->parts.push_back({.layer = layer->index(), .xattr_whiteouts = marks.ok() && marks->xattr_whiteouts});
+    dir->parts.push_back({.layer = layer->index(),
+                          .xattr_whiteouts = marks.ok() && marks->xattr_whiteouts,
+                          .holds_devices = marks.ok() && marks->holds_devices});
     if (marks.ok() && marks->opaque) break;
     const Result<bool> opaque = layer->HasWhOpaque(layer->root());
     if (opaque.ok() && *opaque) break;

@@ -80,7 +80,7 @@ class ListingBuilder {
   };
 
   static bool NeedsLook(const DirPart& part, const Layer& layer, std::string_view name) {
-    return part.xattr_whiteouts || HasWhPrefix(name) || layer.override_stat() != OverrideStat::kNone;
+    return part.xattr_whiteouts || part.holds_devices || HasWhPrefix(name) || layer.override_stat() != OverrideStat::kNone;
   }
 
   static Result<Looked> Look(const DirPart& part, const Layer& layer, const ObjectRef& object) {
@@ -89,6 +89,7 @@ class ListingBuilder {
     if (!S_ISREG(stat.stx_mode)) return looked;
     ASSIGN_OR_RETURN(looked.mark, layer.IsWhMark(object, stat));
     if (part.xattr_whiteouts && stat.stx_size == 0) looked.whiteout = ReadMark(object, kWhiteoutMark).ok();
+    if (part.holds_devices && stat.stx_size == 0 && ReadMark(object, kDeviceMark).ok()) looked.type = DT_CHR;
     ASSIGN_OR_RETURN(const std::optional<OverriddenStat> overridden, ReadOverrideStat(object, layer.override_stat()));
     if (overridden && overridden->type) looked.type = static_cast<uint8_t>(IFTODT(*overridden->type));
     return looked;

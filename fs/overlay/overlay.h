@@ -39,7 +39,7 @@ class Overlay {
   void Forget(NodeId id, uint64_t count);
 
   // Each of these counts the new entry once for the kernel. EEXIST if the name exists; EPERM for a character device
-  // 0:0, which would be a whiteout.
+  // 0:0 by anybody but root (see user_device.h).
   Result<Entry> Mknod(NodeId parent, Name name, const CreateOptions& options, const Caller& caller);
   Result<Entry> Mkdir(NodeId parent, Name name, const CreateOptions& options, const Caller& caller);
   Result<Entry> Symlink(NodeId parent, Name name, const std::string& target, const Caller& caller);
@@ -49,7 +49,7 @@ class Overlay {
 
   Errno Unlink(NodeId parent, Name name);
   Errno Rmdir(NodeId parent, Name name);
-  // `flags` of renameat2(2): 0, RENAME_NOREPLACE, RENAME_EXCHANGE. EXDEV for a directory that has lower parts unless
+  // `flags` of renameat2(2): RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT. EXDEV for a directory that has lower parts unless
   // redirect_dir=on. EINVAL for other flags.
   Errno Rename(NodeId parent, Name name, NodeId new_parent, Name new_name, unsigned flags);
 

@@ -85,6 +85,7 @@ Errno NameHasGone(Core& core, Node& node, const Node& parent, Name name, const s
   ASSIGN_OR_RETURN(const Located located, Locate(core, node));
   ASSIGN_OR_RETURN(const struct statx stat, StatObject(located.ref()));
   if (stat.stx_nlink > 1) core.link_counts.AddRemoved(DiskInodeOf(stat));
+  else node.MutableRare().gone = true;
   return kOk;
 }
 

@@ -9,6 +9,7 @@
 #include "fs/overlay/listing.h"
 #include "fs/overlay/locate.h"
 #include "fs/overlay/remove.h"
+#include "fs/overlay/user_device.h"
 
 namespace plyfs {
 namespace {
@@ -66,11 +67,22 @@ class RenameOperation {
     }
     RETURN_IF_ERROR(PrepareTarget());
     RETURN_IF_ERROR(Move());
-    return Publish();
+    RETURN_IF_ERROR(Publish());
+    return (flags_ & RENAME_WHITEOUT) != 0 ? LeaveUserWhiteout() : kOk;
   }
 
  private:
   bool exchange() const { return (flags_ & RENAME_EXCHANGE) != 0; }
+
+  // RENAME_WHITEOUT by a user: an overlayfs stacked on us wants to see a whiteout of its own under the old name.
+  Errno LeaveUserWhiteout() {
+    RETURN_IF_ERROR(LetHoldDevices(core_, from_.parent()));
+    TempEntry temp(core_.work());
+    RETURN_IF_ERROR(MakeUserDevice(core_, temp.ref()));
+    RETURN_IF_ERROR(upper_.Rename(temp.ref(), from_.ref(), 0));
+    temp.Committed();
+    return kOk;
+  }
 
   Errno CheckTypes() {
     if (exchange()) return to_.node ? kOk : Errno(ENOENT);
@@ -88,6 +100,7 @@ class RenameOperation {
     Node& node = *what.node;
     if (!node.is_directory()) {
       RETURN_IF_ERROR(EnsureUpperName(core_, node, what.parent(), what.position.name));
+      RETURN_IF_ERROR(LetHoldIfDevice(core_, node, what.ref(), where.parent()));
       if (!node.is_regular() || !HasWhPrefix(where.position.name.view())) return kOk;
       return upper_.SetMark(what.ref(), kLiteralMark, "y");
     }
@@ -291,7 +304,9 @@ Errno TryRename(Core& core, const NamePosition& from, const NamePosition& to, un
 
 Errno RenameEntry(Core& core, const NamePosition& from, const NamePosition& to, unsigned flags) {
   if (core.read_only()) return EROFS;
-  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0 || flags == (RENAME_NOREPLACE | RENAME_EXCHANGE)) return EINVAL;
+  constexpr unsigned kKnown = RENAME_NOREPLACE | RENAME_EXCHANGE | RENAME_WHITEOUT;
+  const bool exchange = (flags & RENAME_EXCHANGE) != 0;
+  if ((flags & ~kKnown) != 0 || (exchange && flags != RENAME_EXCHANGE)) return EINVAL;
   for (;;) {
     const Errno error = TryRename(core, from, to, flags);
     if (!(error == EAGAIN)) return error;
