@@ -6,8 +6,6 @@
 namespace plyfs {
 namespace {
 
-constexpr uint32_t kOverflowId = 65534;
-
 bool Overlap(uint32_t a, uint32_t a_length, uint32_t b, uint32_t b_length) {
   return uint64_t{a} < uint64_t{b} + b_length && uint64_t{b} < uint64_t{a} + a_length;
 }

@@ -19,6 +19,9 @@ enum class OverrideStat {
   kUser,        // 2: user.containers.override_stat
 };
 
+// What the kernel shows for an id that has no place in a user namespace.
+inline constexpr uint32_t kOverflowId = 65534;
+
 // One triple of uidmapping= / gidmapping=.
 struct IdRange {
   uint32_t on_disk = 0;
@@ -27,7 +30,7 @@ struct IdRange {
 };
 
 // One direction each for uids or gids. With no ranges every id maps to itself; with ranges an id outside of them is shown as
-// the overflow id 65534, and cannot be written (EINVAL by the caller).
+// the overflow id, and cannot be written (EINVAL by the caller).
 class IdRanges {
  public:
   IdRanges() = default;

@@ -212,6 +212,7 @@ Errno CommitDirectory(Core& core, const NodeRef& dir, const ObjectRef& temp) {
   RETURN_IF_ERROR(RenameKeepingTimes(core, temp, parent_fd->fd.get(), dir->name.text));
   dir->dir->parts.insert(dir->dir->parts.begin(), DirPart{.layer = LayerIndex::kUpper});
   dir->layer = LayerIndex::kUpper;
+  ++parent->dir->version;
   return kOk;
 }
 

@@ -21,12 +21,12 @@
 namespace plyfs {
 namespace {
 
-Result<CreateAs> CreatorOnDisk(const Core& core, const Caller& caller) {
-  const std::optional<uid_t> uid = core.ids().DiskUid(caller.uid);
-  const std::optional<gid_t> gid = core.ids().DiskGid(caller.gid);
-  // As the kernel answers for an id that a mount cannot store.
-  if (!uid || !gid) return Errno(EOVERFLOW);
-  return CreateAs{.uid = *uid, .gid = *gid, .umask = caller.umask};
+// A caller outside of the mapping owns what it makes as the overflow id, as with fuse-overlayfs: podman, as the host's root,
+// prepares the root of a container with other ids.
+CreateAs CreatorOnDisk(const Core& core, const Caller& caller) {
+  return {.uid = core.ids().DiskUid(caller.uid).value_or(kOverflowId),
+          .gid = core.ids().DiskGid(caller.gid).value_or(kOverflowId),
+          .umask = caller.umask};
 }
 
 // The bare system call. A regular file's descriptor stays open: a write nearly always follows.
@@ -184,7 +184,7 @@ Result<Entry> CreateObject(Core& core, const NodeRef& parent, Name name, const N
   // As the kernel's overlayfs refuses it; but one that is stacked on us, as root, needs it for its whiteouts.
   if (IsUserDevice(object.mode, object.rdev) && caller.uid != 0) return Errno(EPERM);
   if (!MayHaveName(core, name)) return Errno(EPERM);
-  ASSIGN_OR_RETURN(const CreateAs creator, CreatorOnDisk(core, caller));
+  const CreateAs creator = CreatorOnDisk(core, caller);
   RETURN_IF_ERROR(EnsureUpperDirectory(core, parent));
 
   absl::ReaderMutexLock tree(&core.tree_mutex);
@@ -204,7 +204,7 @@ Result<Entry> CreateObject(Core& core, const NodeRef& parent, Name name, const N
 
 Result<Entry> CreateUnnamed(Core& core, const NodeRef& parent, mode_t mode, const Caller& caller) {
   if (core.read_only()) return Errno(EROFS);
-  ASSIGN_OR_RETURN(const CreateAs creator, CreatorOnDisk(core, caller));
+  const CreateAs creator = CreatorOnDisk(core, caller);
   RETURN_IF_ERROR(EnsureUpperDirectory(core, parent));
 
   absl::ReaderMutexLock tree(&core.tree_mutex);

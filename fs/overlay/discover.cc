@@ -26,8 +26,12 @@ class Search {
   Search(Core& core, const Node& parent, Name name)
       : core_(core), parent_(parent), parts_(parent.dir->parts), name_(name.str()) {}
 
-  Result<Discovered> Run() {
-    for (size_t i = 0; i < parts_.size(); ++i) {
+  // Layers above `top` are known not to have the name, nor to hide it.
+  Result<Discovered> Run(LayerIndex top) {
+    size_t begin = 0;
+    while (begin < parts_.size() && Value(parts_[begin].layer) < Value(top)) ++begin;
+    wh_checked_ = begin;
+    for (size_t i = begin; i < parts_.size(); ++i) {
       ASSIGN_OR_RETURN(const Next next, LookAt(i));
       if (next == Next::kStop) break;
     }
@@ -200,7 +204,12 @@ class Search {
     ASSIGN_OR_RETURN(const std::optional<OverriddenStat> overridden,
                      ReadOverrideStat(object, core_.layer(index).override_stat()));
     if (overridden && overridden->type) result_.init.type = *overridden->type;
-    if (stat.stx_nlink > 1) RETURN_IF_ERROR(FollowLinks(index, object, inode));
+    if (stat.stx_nlink > 1) {
+      RETURN_IF_ERROR(FollowLinks(index, object, inode));
+    } else if (index == LayerIndex::kUpper) {
+      // It may have had another name, under which it is open still.
+      result_.existing = core_.nodes.FindByInode(inode);
+    }
     if (!result_.existing && MayBeMetacopy(result_.stat)) return FollowMetacopy(i, object);
     return kOk;
   }
@@ -287,12 +296,14 @@ class Search {
 
 }  // namespace
 
-Result<Discovered> Discover(Core& core, const Node& parent, Name name) { return Search(core, parent, name).Run(); }
+Result<Discovered> Discover(Core& core, const Node& parent, Name name, LayerIndex top) {
+  return Search(core, parent, name).Run(top);
+}
 
-Result<FoundNode> FindOrMakeNode(Core& core, const NodeRef& parent, Name name) {
+Result<FoundNode> FindOrMakeNode(Core& core, const NodeRef& parent, Name name, LayerIndex top) {
   if (parent->dir->removed) return FoundNode();
   if (NodeRef known = core.nodes.FindChild(*parent, name.view())) return FoundNode{.node = std::move(known)};
-  ASSIGN_OR_RETURN(Discovered discovered, Discover(core, *parent, name));
+  ASSIGN_OR_RETURN(Discovered discovered, Discover(core, *parent, name, top));
   if (!discovered.present) return FoundNode();
   if (discovered.existing) {
     core.nodes.AddName(*discovered.existing, parent, name.view(), NodeTable::FirstName::kKeep);
@@ -306,16 +317,20 @@ Result<FoundNode> FindOrMakeNode(Core& core, const NodeRef& parent, Name name) {
 Result<bool> ShownByLowers(Core& core, const Node& parent, Name name) {
   const auto& parts = parent.dir->parts;
   const size_t first = parent.dir->has_upper() ? 1 : 0;
-  for (size_t i = first; i < parts.size(); ++i) {
-    const Layer& layer = core.layer(parts[i].layer);
+  size_t i = first;
+  LayerEntry entry;
+  for (; i < parts.size() && entry.kind == LayerEntry::kAbsent; ++i) {
     ASSIGN_OR_RETURN(const FdRef fd, DirFd(core, parent, parts[i].layer));
-    ASSIGN_OR_RETURN(const LayerEntry entry, layer.Lookup(fd->fd.get(), parts[i].marks(), name));
-    if (entry.kind == LayerEntry::kPresent) return true;
-    if (entry.kind == LayerEntry::kWhiteout) return false;
-    ASSIGN_OR_RETURN(const bool hidden, layer.HasWhFile(fd->fd.get(), name));
+    ASSIGN_OR_RETURN(entry, core.layer(parts[i].layer).Lookup(fd->fd.get(), parts[i].marks(), name));
+  }
+  if (entry.kind != LayerEntry::kPresent) return false;
+  // Something is there; now an OCI whiteout of the lowers above it matters.
+  for (size_t above = first; above + 1 < i; ++above) {
+    ASSIGN_OR_RETURN(const FdRef fd, DirFd(core, parent, parts[above].layer));
+    ASSIGN_OR_RETURN(const bool hidden, core.layer(parts[above].layer).HasWhFile(fd->fd.get(), name));
     if (hidden) return false;
   }
-  return false;
+  return true;
 }
 
 Result<LayerEntry> LookupUpper(Core& core, const Node& parent, Name name) {

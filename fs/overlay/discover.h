@@ -17,14 +17,15 @@ struct Discovered {
   NodeRef existing;       // not null: a further name of a node that is known already
 };
 // EIO where a layer's marks are corrupt: the name is then neither shown nor hidden by guessing.
-Result<Discovered> Discover(Core& core, const Node& parent, Name name);
+// `top`: the topmost layer that shows the name, where a listing has just told; the layers above are not asked again.
+Result<Discovered> Discover(Core& core, const Node& parent, Name name, LayerIndex top = LayerIndex::kUpper);
 
 // The node of a name, and its attributes on disk if they had to be read for that.
 struct FoundNode {
   NodeRef node;  // null: the name does not exist
   std::optional<struct statx> stat;
 };
-Result<FoundNode> FindOrMakeNode(Core& core, const NodeRef& parent, Name name);
+Result<FoundNode> FindOrMakeNode(Core& core, const NodeRef& parent, Name name, LayerIndex top = LayerIndex::kUpper);
 
 // Whether a lower layer would show `name` in `parent` if the upper did not hide it. Decides whether a whiteout is needed.
 Result<bool> ShownByLowers(Core& core, const Node& parent, Name name);

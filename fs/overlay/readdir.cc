@@ -35,7 +35,9 @@ Ino InoOf(Core& core, const Node& dir, const Listing& listing, const ListedEntry
 void AddWithNode(Core& core, const NodeRef& dir, const Listing& listing, const ListedEntry& listed, DirSink& sink) {
   const std::string_view name = listing.NameOf(listed);
   const auto add_plain = [&] { sink.Add(name, InoOf(core, *dir, listing, listed), listed.type, listed.cookie, nullptr); };
-  const Result<FoundNode> found = FindOrMakeNode(core, dir, Name::Trusted(name));
+  // A listing that is still true spares the layers above the entry's.
+  const LayerIndex top = listing.version() == dir->dir->version ? listed.layer : LayerIndex::kUpper;
+  const Result<FoundNode> found = FindOrMakeNode(core, dir, Name::Trusted(name), top);
   if (!found.ok()) {
     LogDebug("directory entry of node %llu cannot be looked up: errno %d",
              static_cast<unsigned long long>(Value(dir->id)), found.error().value());
