@@ -112,6 +112,7 @@ void Checker::WalkDir(int fd, const std::string& path, const InodePtr& dir) {
   for (const auto& [name, child] : dir->children) {
     const std::string child_path = path.empty() ? name : path + "/" + name;
     if (child->linked_in_lower && !options_.lower_links) continue;
+    if (child->IsWhiteoutDevice() && !options_.whiteout_devices) continue;
     Report(child_path, CheckNode(fd, name, child));
     if (!child->IsDir()) continue;
     const int child_fd = openat(fd, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -146,9 +147,11 @@ std::string Checker::CheckTree(int root_fd, const InodePtr& root) {
   return report_;
 }
 
-void Checker::ForgetNumbers(const InodePtr& root) {
-  owners_.clear();
+void Checker::NoteRemount(const InodePtr& root) {
   device_ = 0;
+  if (options_.remembers) return;
+  remounted_ = true;
+  owners_.clear();
   for (const auto& [path, inode] : AllPaths(root)) inode->ino.reset();
 }
 

@@ -53,7 +53,8 @@ std::string Checker::CheckNumber(const InodePtr& inode, ino_t number) {
   std::weak_ptr<Inode>& owner = owners_[number];
   const InodePtr other = owner.lock();
   owner = inode;
-  if (other != nullptr && other != inode && other->ino == number) {
+  // A removed directory that is still open is nothing but its number; that may be used again.
+  if (other != nullptr && other != inode && other->ino == number && !other->dead) {
     return "inode number " + Num(static_cast<int64_t>(number)) + " belongs to another object; ";
   }
   return "";
@@ -71,8 +72,9 @@ std::string Checker::CheckStat(const InodePtr& inode, const struct stat& st) {
   const off_t size = static_cast<off_t>(inode->data.size());
   if (!inode->IsDir() && size != st.st_size) out += Differs("size", Num(size), Num(st.st_size));
   // Names that a lower has and the union hides may count or not.
+  const bool forgotten = remounted_ && inode->linked_in_lower && st.st_nlink > inode->nlink;
   if (options_.nlink && !inode->IsDir() && st.st_nlink != inode->nlink &&
-      st.st_nlink != inode->nlink + inode->hidden) {
+      st.st_nlink != inode->nlink + inode->hidden && !forgotten) {
     out += Differs("nlink", Num(static_cast<int64_t>(inode->nlink)),
                    Num(static_cast<int64_t>(st.st_nlink)));
   }
@@ -108,7 +110,7 @@ std::string Checker::CheckListing(const InodePtr& dir,
       out += Quote(entry.name) + " is listed twice; ";
     } else if (found == expected.end()) {
       out += Quote(entry.name) + " is listed and should not be; ";
-    } else {
+    } else if (options_.whiteout_devices || !found->second->IsWhiteoutDevice()) {
       if (entry.type != IFTODT(found->second->mode)) {
         out += Differs("d_type of " + Quote(entry.name), Num(IFTODT(found->second->mode)),
                        Num(entry.type));

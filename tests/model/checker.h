@@ -23,8 +23,10 @@ struct CheckOptions {
   bool inode_numbers = true;
   bool listed_numbers = true;  // d_ino is st_ino
   bool nlink = true;
+  bool remembers = true;  // st_ino, and names removed from a lower, outlast a remount
   bool mtime = true;
   bool one_device = true;        // st_dev of everything is the root's
+  bool whiteout_devices = true;  // also look at character devices 0:0
   bool lower_links = true;       // also look at files that have several names in a lower
   std::string name_prefix = {};  // only such names of the root count; others are somebody else's
 };
@@ -40,8 +42,8 @@ class Checker {
   /// (at most ten).
   std::string CheckTree(int root_fd, const InodePtr& root);
 
-  /// Forgets the numbers that were learned.
-  void ForgetNumbers(const InodePtr& root);
+  /// The union has been mounted again; what does not outlast that is forgotten.
+  void NoteRemount(const InodePtr& root);
 
  private:
   std::string CheckStat(const InodePtr& inode, const struct stat& st);
@@ -58,6 +60,7 @@ class Checker {
   CheckOptions options_;
   std::map<ino_t, std::weak_ptr<Inode>> owners_;
   dev_t device_ = 0;
+  bool remounted_ = false;
   std::string report_;
   int reported_ = 0;
 };

@@ -60,6 +60,11 @@ class ConcurrentRun {
       Close();
       if (!problem.empty()) return problem;
       target.Remount();
+      for (auto& worker : workers_) {
+        for (Part* part : {&worker->own, &worker->shared}) {
+          part->checker->NoteRemount(part->model->root());
+        }
+      }
       if (!target.ok()) return "mounting again failed";
     }
     std::string problem = Reopen(target.path());
@@ -226,14 +231,17 @@ class ConcurrentRun {
     const std::string line = part->directory + ": " + ToScript(op);
     guard_->Beat(line);
     worker->last.push_back(line);
-    if (worker->last.size() > kRemembered) worker->last.pop_front();
+    if (!options_.run.verbose && worker->last.size() > kRemembered) worker->last.pop_front();
     const Actual actual = part->executor->Run(op);
     const Expected expected = part->model->Apply(op, actual.error);
     // The shared directory's own time is changed by the others.
     if (!part->params.name_prefix.empty()) part->model->root()->mtime.reset();
     const std::string problem = part->checker->CheckOp(op, expected, actual);
     if (problem.empty()) return "";
-    std::string out = line + "\n  -> " + problem + "\nlast operations of this thread:\n";
+    // What is still wrong now is no matter of a reply that came late.
+    std::string out = line + "\n  -> " + problem + "\nwhole part compared after it:\n" +
+                      part->checker->CheckTree(part->executor->root_fd(), part->model->root()) +
+                      "last operations of this thread:\n";
     for (const std::string& remembered : worker->last) out += "  " + remembered + "\n";
     return out;
   }

@@ -8,8 +8,10 @@
 #include <sys/xattr.h>
 
 #include <algorithm>
+#include <deque>
 #include <iterator>
 #include <map>
+#include <memory>
 
 #include "tests/model/generate.h"
 
@@ -18,6 +20,7 @@ namespace {
 
 constexpr size_t kMaxDepth = 6;
 constexpr size_t kMaxSubtree = 15;  // what "rm -r" may take at once
+constexpr size_t kRecent = 4;
 constexpr off_t kMaxSize = 300000;
 
 struct Weight {
@@ -38,7 +41,7 @@ constexpr Weight kWeights[] = {
     {OpKind::kFchown, 1},    {OpKind::kFsetXattr, 1}, {OpKind::kFallocate, 3},
     {OpKind::kMmapWrite, 2}, {OpKind::kMmapRead, 2},  {OpKind::kFsync, 1},
     {OpKind::kCopyRange, 2}, {OpKind::kDirOpen, 2},   {OpKind::kDirNext, 3},
-    {OpKind::kDirEnd, 2},    {OpKind::kEvict, 3},     {OpKind::kCompare, 1},
+    {OpKind::kDirEnd, 2},    {OpKind::kEvict, 8},     {OpKind::kCompare, 1},
     {OpKind::kRemount, 1},
 };
 
@@ -63,6 +66,7 @@ class OpGenerator {
  private:
   void Push(const Op& op) {
     if (model_.MustSkip(op)) return;
+    NoteRecent(op);
     model_.Apply(op, std::nullopt);
     ops_.push_back(op);
   }
@@ -100,12 +104,38 @@ class OpGenerator {
 
   // A path that exists, of that type (0: any); "" when there is none or the root was hit.
   std::string Existing(mode_t type) {
+    const auto fits = [&](const std::string& path, const InodePtr& inode) {
+      return !path.empty() && (type == 0 || (inode->mode & S_IFMT) == type);
+    };
+    // What was used a moment ago, and other names of it, are more likely: operations that have
+    // nothing to do with each other find little.
+    const bool recent = Chance(random_, 40);
     std::vector<std::string> fitting;
     for (const auto& [path, inode] : paths_) {
-      if (path.empty() || (type != 0 && (inode->mode & S_IFMT) != type)) continue;
-      fitting.push_back(path);
+      if (fits(path, inode) && (!recent || IsRecent(inode))) fitting.push_back(path);
     }
+    if (recent && fitting.empty()) return Existing(type);
     return fitting.empty() ? "" : fitting[Below(random_, fitting.size())];
+  }
+
+  bool IsRecent(const InodePtr& inode) const {
+    for (const std::weak_ptr<Inode>& used : recent_) {
+      if (used.lock() == inode) return true;
+    }
+    return false;
+  }
+
+  void NoteRecent(const Op& op) {
+    if (op.base >= 0 || op.kind >= OpKind::kEvict) return;
+    for (const std::string& path : {op.path, op.path2}) {
+      const auto found = paths_.find(path);
+      if (!path.empty() && found != paths_.end()) recent_.push_back(found->second);
+    }
+    if (op.slot >= 0 && op.kind >= OpKind::kLinkFd && op.kind <= OpKind::kCopyRange &&
+        model_.slot(op.slot).has_value()) {
+      recent_.push_back(model_.slot(op.slot)->inode);
+    }
+    while (recent_.size() > kRecent) recent_.pop_front();
   }
 
   std::string Name() { return params_.name_prefix + RandomName(random_); }
@@ -133,6 +163,10 @@ class OpGenerator {
   }
 
   int Slot(bool open) {
+    const bool recent = open && Chance(random_, 50);
+    for (int slot = 0; recent && slot < kSlots; ++slot) {
+      if (model_.slot(slot).has_value() && IsRecent(model_.slot(slot)->inode)) return slot;
+    }
     for (int tries = 0; open && tries < 20; ++tries) {
       const int slot = static_cast<int>(Below(random_, kSlots));
       if (model_.slot(slot).has_value()) return slot;
@@ -191,6 +225,7 @@ class OpGenerator {
         op->path = Some(Chance(random_, 30) ? S_IFDIR : S_IFREG);
         op->path2 = Chance(random_, 45) ? Some(Chance(random_, 40) ? S_IFDIR : 0) : Fresh();
         op->flags = Chance(random_, 60) ? 0 : Chance(random_, 50) ? 1 : 2;
+        if (Chance(random_, 5)) op->flags |= 4;
         break;
       case OpKind::kLink:
         op->path = Some(S_IFREG);
@@ -338,6 +373,7 @@ class OpGenerator {
   const OpParams& params_;
   std::vector<Op> ops_;
   std::map<std::string, InodePtr> paths_;
+  std::deque<std::weak_ptr<Inode>> recent_;
 };
 
 }  // namespace

@@ -42,6 +42,7 @@ struct Inode {
 
   bool IsDir() const { return S_ISDIR(mode); }
   bool IsReg() const { return S_ISREG(mode); }
+  bool IsWhiteoutDevice() const { return S_ISCHR(mode) && rdev == 0; }
   bool IsLink() const { return S_ISLNK(mode); }
 };
 

@@ -3,9 +3,11 @@
 
 #include <getopt.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
@@ -32,6 +34,7 @@ Random sequences of filesystem operations, compared with a model in memory.
   --vary         the seed decides the umask, too
   --shrink-seconds=N  time for making a failing sequence smaller (default 60; 0: not at all)
   --keep-going   go on after a round that failed
+  --forgetful    inode numbers and st_nlink of lower files may change at a remount
   --verbose      print every operation
 )";
 
@@ -60,6 +63,7 @@ enum OptionId {
   kVary,
   kShrinkSeconds,
   kKeepGoing,
+  kForgetful,
   kVerbose,
   kHelpOption
 };
@@ -74,6 +78,7 @@ constexpr option kOptions[] = {{"target", required_argument, nullptr, kTarget},
                                {"vary", no_argument, nullptr, kVary},
                                {"shrink-seconds", required_argument, nullptr, kShrinkSeconds},
                                {"keep-going", no_argument, nullptr, kKeepGoing},
+                               {"forgetful", no_argument, nullptr, kForgetful},
                                {"verbose", no_argument, nullptr, kVerbose},
                                {"help", no_argument, nullptr, kHelpOption},
                                {nullptr, 0, nullptr, 0}};
@@ -117,6 +122,9 @@ int ParseCommandLine(int argc, char** argv, CampaignOptions* options) {
       case kKeepGoing:
         options->keep_going = true;
         break;
+      case kForgetful:
+        options->run.remembers = false;
+        break;
       case kVerbose:
         options->run.verbose = true;
         break;
@@ -140,6 +148,9 @@ bool HasOwnOption(int argc, char** argv) { return argc > 1 && strncmp(argv[1], "
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   umask(022);
+  // Mounts of our own: another program that copies the mount table (unshare -m) would keep them
+  // busy after the unmount.
+  if (unshare(CLONE_NEWNS) == 0) mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
   // Daemons of mount programs become our children when their parents exit, so that they are reaped.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   if (!HasOwnOption(argc, argv)) {

@@ -13,6 +13,7 @@ namespace {
 
 constexpr int kNoReplace = 1;
 constexpr int kExchange = 2;
+constexpr int kWhiteout = 4;
 constexpr size_t kTargetMax = 4095;
 constexpr char kCapability[] = "security.capability";
 
@@ -139,7 +140,7 @@ Expected Model::Mknod(const Op& op) {
   const Walk walk = ResolveNew(op.base < 0 ? root_ : slots_[op.base]->inode, op.path);
   if (walk.leaves) return Skips();
   if (walk.error != 0) return Fails(walk.error);
-  if (options_.is_union && S_ISCHR(op.mode) && op.rdev == 0) return Fails(EPERM);
+  if (options_.kernel_overlay && S_ISCHR(op.mode) && op.rdev == 0) return Fails(EPERM);
   Create(walk, op.mode & ~options_.umask)->rdev = op.rdev;
   return {};
 }
@@ -192,12 +193,14 @@ int Model::RenameError(const Op& op, const Walk& from, const Walk& to) const {
 }
 
 Expected Model::Rename(const Op& op, std::optional<int> seen) {
+  if ((op.flags & kExchange) && (op.flags & (kNoReplace | kWhiteout))) return Fails(EINVAL);
   const Walk from = Resolve(op, FinalSymlink::kKeep);
   const Walk to = WalkPath(root_, op.path2, FinalSymlink::kKeep);
   if (from.leaves || (from.error == 0 && to.leaves)) return Skips();
   int error = RenameError(op, from, to);
   if (error != 0) return Fails(error);
   if (from.node == to.node) return {};
+  if (options_.kernel_overlay && (op.flags & kWhiteout)) return Fails(EINVAL);
   if (!(op.flags & kExchange) && to.node != nullptr && !to.node->children.empty()) {
     error = ENOTEMPTY;
     if (options_.kernel_overlay) from.parent->mtime.reset();
@@ -220,6 +223,7 @@ Expected Model::Rename(const Op& op, std::optional<int> seen) {
   NoteName(from.parent, from.last, false);
   PutName(to.parent, to.last, moved);
   if (op.flags & kExchange) PutName(from.parent, from.last, replaced);
+  if (op.flags & kWhiteout) Create({.parent = from.parent, .last = from.last}, S_IFCHR);
   return expected;
 }
 
@@ -276,7 +280,19 @@ bool Model::MustSkip(const Op& op) const {
     return slots_[op.slot]->inode->xattrs.count(kCapability) > 0;
   }
   if (options_.kernel_overlay && KernelDiffers(op)) return true;
+  if (options_.is_union && ChangesDeadDirectory(op)) return true;
   return op.kind == OpKind::kTmpfile && !options_.has_tmpfile;
+}
+
+// Attributes of a directory that was removed while open: a union has no place for them.
+bool Model::ChangesDeadDirectory(const Op& op) const {
+  const auto dead = [&](int slot) {
+    return slot >= 0 && slots_[slot].has_value() && slots_[slot]->inode->dead;
+  };
+  if (op.kind >= OpKind::kChmod && op.kind <= OpKind::kTruncate) return dead(op.base);
+  const bool by_descriptor =
+      op.kind == OpKind::kFchmod || op.kind == OpKind::kFchown || op.kind == OpKind::kFsetXattr;
+  return by_descriptor && dead(op.slot);
 }
 
 bool Model::KernelDiffers(const Op& op) const {

@@ -23,9 +23,10 @@ namespace plyfs::model {
 struct ModelOptions {
   mode_t umask = 0;
   bool directory_rename_exdev = false;  // EXDEV may answer the rename of a lower directory
-  bool is_union = true;                 // a user's character device 0:0 is refused
+  bool is_union = true;
   bool has_tmpfile = true;
-  // What kernel overlayfs is known to do otherwise is left out: attributes of a lower file or
+  // A character device 0:0 and RENAME_WHITEOUT are refused. What kernel overlayfs is known to do
+  // otherwise is left out: attributes of a lower file or
   // directory that was removed while open (nlink stays, changes fail with EEXIST or ENOTDIR); a
   // mapping made before copy-up (shows the lower file for ever); the source directory's mtime when
   // a rename fails with ENOTEMPTY (changes).
@@ -102,6 +103,7 @@ class Model {
   // The walk of a call that makes a name: EEXIST when there is one.
   Walk ResolveNew(const InodePtr& base, const std::string& path) const;
   bool KernelDiffers(const Op& op) const;
+  bool ChangesDeadDirectory(const Op& op) const;
   int RenameError(const Op& op, const Walk& from, const Walk& to) const;
   InodePtr Create(const Walk& where, mode_t mode);
   void DropName(const InodePtr& parent, const std::string& name);

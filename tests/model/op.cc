@@ -45,7 +45,8 @@ std::string OpenFlags(int flags) {
 }
 
 std::string RenameFlags(int flags) {
-  return JoinFlags(flags, {{1, "RENAME_NOREPLACE"}, {2, "RENAME_EXCHANGE"}}, "0");
+  return JoinFlags(flags, {{1, "RENAME_NOREPLACE"}, {2, "RENAME_EXCHANGE"}, {4, "RENAME_WHITEOUT"}},
+                   "0");
 }
 
 std::string XattrFlags(int flags) {

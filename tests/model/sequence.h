@@ -23,7 +23,8 @@ struct RunOptions {
   test::Target target = test::Target::kPlyfs;
   std::string extra = {};  // mount options besides the layers
   mode_t umask = 0;
-  bool verbose = false;  // print every operation
+  bool verbose = false;   // print every operation
+  bool remembers = true;  // see CheckOptions
 };
 
 /// Mount options that the target always gets.
@@ -35,6 +36,7 @@ CheckOptions CheckOptionsFor(const RunOptions& options);
 
 struct Scenario {
   uint64_t seed = 0;
+  bool kernel_reads_layers = false;  // kernel overlayfs understands all marks in the layers
   LayerStackSpec layers;
   std::vector<Op> ops;
 };

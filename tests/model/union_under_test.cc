@@ -32,6 +32,7 @@ CheckOptions CheckOptionsFor(const RunOptions& options) {
   CheckOptions check;
   // Kernel overlayfs lists the upper's own number of what it did not copy up itself, and of a link
   // to a lower file in a directory whose listing it has cached.
+  check.remembers = options.remembers;
   check.listed_numbers = options.target != Target::kKernelOverlay;
   return check;
 }
