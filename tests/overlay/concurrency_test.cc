@@ -1,5 +1,5 @@
 // concurrency_test.cc: many threads on one Overlay, as many requests of one mount; the interesting run of it is the one under
-// ThreadSanitizer, and the one with Abseil's deadlock detection (on in every build but a release one).
+// ThreadSanitizer, and the one with Abseil's deadlock detection (on unless a program turns it off).
 // Not here: single-threaded semantics (tests/syscalls, tests/model).
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -51,7 +51,10 @@ class Client {
   Client(Overlay& overlay, unsigned seed) : overlay_(overlay), random_(seed) {}
 
   void Run(int operations) {
-    for (int i = 0; i < operations; ++i) Step();
+    for (int i = 0; i < operations; ++i) {
+      Step();
+      ForgetAll();
+    }
   }
 
   // Every errno that was answered, and how often bytes were read that nobody has written.
@@ -90,7 +93,6 @@ class Client {
         if (Pick(8) == 0) overlay_.TrimCaches();
         break;
     }
-    ForgetAll();
   }
 
   int Pick(int bound) { return static_cast<int>(random_() % bound); }
@@ -176,7 +178,7 @@ class MovingClient : public Client {
     if (Pick(4) != 0) return Client::Step();
     const NodeId a = Look(NodeId::kRoot, "a");
     const NodeId c = Look(NodeId::kRoot, "c");
-    if (a == NodeId::kNone || c == NodeId::kNone) return ForgetAll();
+    if (a == NodeId::kNone || c == NodeId::kNone) return;
     const std::string names[] = {"b", "d", "deep"};
     const std::string& name = names[Pick(3)];
     const std::string& other = names[Pick(3)];
@@ -186,7 +188,6 @@ class MovingClient : public Client {
       case 2: Note(overlay_.Rename(a, Component(name), c, Component(other), RENAME_EXCHANGE)); break;
       case 3: Note(overlay_.Rename(NodeId::kRoot, Component("a"), NodeId::kRoot, Component("c"), RENAME_EXCHANGE)); break;
     }
-    ForgetAll();
   }
 };
 
