@@ -1,5 +1,7 @@
 // main.cc: main() of every test program that links the harness.
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
@@ -12,6 +14,9 @@ int main(int argc, char** argv) {
   // Daemons of mount programs become our children when their parents exit: nobody else would be
   // sure to reap them (a container's pid 1 often does not), and a zombie looks like a live server.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
+  // Our own mount namespace: a mount is copied into every namespace that others make meanwhile, and
+  // would live on there after our umount; and when we are killed, our mounts go with us.
+  if (unshare(CLONE_NEWNS) == 0) mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
   plyfs::test::InstallHangGuard();
   return RUN_ALL_TESTS();
 }

@@ -170,10 +170,11 @@ TEST_P(CopyUpDetails, ReadingNeverCopiesUp) {
   EXPECT_EQ(EEXIST, ErrnoOf(mkdir(P("lowdir").c_str(), 0755)));
   EXPECT_EQ(ENOENT, ErrnoOf(unlink(P("lowdir/missing").c_str())));
   EXPECT_EQ(ENOTEMPTY, ErrnoOf(rmdir(P("lowdir").c_str())));
-  OpenFile fifo(P("lowfifo"), O_RDWR);
-  EXPECT_EQ(1, write(fifo.fd(), "x", 1));
-  OpenFile null(P("lowchr"), O_RDWR);
-  EXPECT_EQ(1, write(null.fd(), "x", 1));
+  {
+    OpenFile fifo(P("lowfifo"), O_RDWR), null(P("lowchr"), O_RDWR);
+    EXPECT_EQ(1, write(fifo.fd(), "x", 1));
+    EXPECT_EQ(1, write(null.fd(), "x", 1));
+  }
   mount().Unmount();
   EXPECT_EQ(upper, SnapshotOf(InUpper("")));
 }

@@ -51,6 +51,16 @@ inline constexpr Difference kListedNumberOfForeignMergedDirectory = {
 inline constexpr Difference kUpperOfOverlayfs = {
     0, EINVAL, 0, "Kernel overlayfs cannot be the upper of another overlayfs; plyfs can."};
 
+inline constexpr Difference kOpenOfImmutableForWrite = {
+    EPERM, EPERM, 0,
+    "plyfs is not asked when a file is opened, and the kernel does not know its flags: the first "
+    "write fails instead."};
+
+inline constexpr Difference kRemovalOfXattrWhiteouts = {
+    0, 1, 0,
+    "rm -r of a merged directory whose lower part holds xattr whiteouts fails in the kernel "
+    "(6.18)."};
+
 // --- both unions differ from ext4 --------------------------------------------------------------
 
 inline constexpr Difference kRenameOfLowerDirectory = {

@@ -175,11 +175,12 @@ TEST_P(NativeRedirects, OfKernelOverlayfsAreFollowed) {
   AppendFile(P("moved/a"), "x\n");
   const std::string expected = SnapshotOf(Root(), {.times = false});
   mount().Unmount();
+  int round = 0;
   for (const char* extra : {"redirect_dir=on", ""}) {
     UnionMount tested({.target = GetParam(),
                        .lowers = mount().options().lowers,
                        .upper = mount().options().upper,
-                       .work = dir().MakeDir("work" + std::string(extra)),
+                       .work = dir().MakeDir("work" + std::to_string(++round)),
                        .mountpoint = dir() / "tested",
                        .extra = extra});
     ASSERT_TRUE(tested.ok());

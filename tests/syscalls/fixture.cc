@@ -147,7 +147,8 @@ void UnionTest::Start(Target target, const std::string& extra) {
   BuildLayers(layers);
   for (const std::string& path : {bottom_path, middle_path, upper_path}) AgeTree(path);
   // index=on: the kernel keeps hard links through copy-up only then.
-  std::string options = target == Target::kKernelOverlay ? "index=on" : "";
+  // dev: a FUSE mount has nodev unless asked, as fuse-overlayfs.
+  std::string options = target == Target::kKernelOverlay ? "index=on" : "dev";
   if (!extra.empty()) options += (options.empty() ? "" : ",") + extra;
   mount_ = std::make_unique<UnionMount>(UnionOptions{.target = target,
                                                      .lowers = {middle_path, bottom_path},

@@ -23,7 +23,8 @@ class ReadOnlyUnion : public testing::TestWithParam<Target> {
     union_ = std::make_unique<UnionMount>(
         UnionOptions{.target = GetParam(),
                      .lowers = {dir_ / "top", dir_ / "middle", dir_ / "bottom"},
-                     .mountpoint = dir_ / "union"});
+                     .mountpoint = dir_ / "union",
+                     .extra = GetParam() == Target::kPlyfs ? "dev" : ""});
     ASSERT_TRUE(union_->ok());
   }
   std::string P(const std::string& name) const { return *union_ / name; }
