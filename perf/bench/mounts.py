@@ -122,11 +122,19 @@ def _mounts_below(path):
     return found[::-1]
 
 
+def _runs(pid):
+    """False for a zombie too: when init collects it is not the server's matter."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
+    except OSError:
+        return False
+
+
 def wait_exit(pids, timeout):
     """Waits until the processes are gone; returns those that are not after timeout seconds."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
-        pids = [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+        pids = [pid for pid in pids if _runs(pid)]
         if not pids:
             return []
         time.sleep(0.001)
@@ -161,17 +169,6 @@ def take_down(scratch, servers):
         return f"{scratch} is still mounted"  # and is not removed: it may show a lower layer
     shutil.rmtree(scratch, ignore_errors=True)
     return wrong
-
-
-@contextlib.contextmanager
-def scratch_dir(root):
-    path = Path(tempfile.mkdtemp(prefix="plyfs-perf-", dir=root))
-    try:
-        yield path
-    finally:
-        problem = take_down(path, [])
-        if problem:
-            raise Failed(problem)
 
 
 @contextlib.contextmanager

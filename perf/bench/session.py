@@ -33,7 +33,6 @@ QUICK = Sizes(
     big_mib=128,
     fio_mib=64,
     fio_seconds=0.5,
-    many_files=20_000,
     mounts=2,
     idle_seconds=1.0,
 )
@@ -61,15 +60,17 @@ class Group:
 class Env:
     """What a group's function gets: one contestant, the fixtures, and record() for its results."""
 
-    def __init__(self, contestant, fixtures, helper, scratch_root, sizes, record, profiler=None):
+    def __init__(self, contestant, disk, fixtures, helper, sizes, record, profiler=None):
         self.contestant = contestant
         self.fixtures = fixtures
         self.helper = helper
-        self.scratch_root = scratch_root
+        self.disk = disk
         self.sizes = sizes
         self.record = record
         self.profiler = profiler
 
     def mounted(self, lowers, **kwargs):
+        """A fresh union on a disk whose state does not depend on who was on it before."""
+        self.disk.renew()
         kwargs["profiler"] = self.profiler
-        return mounts.mounted(self.contestant, self.scratch_root, lowers, **kwargs)
+        return mounts.mounted(self.contestant, self.disk.root, lowers, **kwargs)

@@ -4,7 +4,9 @@ tar writes its archive to /dev/zero and not to /dev/null: GNU tar recognises the
 reads no file.
 """
 
-from .measure import drop_caches, seconds, sync
+import os
+
+from .measure import drop_caches, seconds
 from .session import Group, Row
 
 READ_ROWS = (
@@ -54,7 +56,7 @@ def _write(env):
         archive.read_bytes()  # into the page cache, alike for everybody
         argv = ["tar", "-C", str(root), "-xpf", str(archive)]
         env.record("untar", seconds(argv, mount.servers))
-        sync()
+        os.sync()
         env.record("rm-untarred", seconds(["rm", "-rf", str(root)], mount.servers))
 
 
