@@ -20,8 +20,10 @@ constexpr uint64_t kAlways =
     FUSE_DONT_MASK |
     // Lookups and listings of one directory in parallel.
     FUSE_PARALLEL_DIROPS |
-    // A listing brings the attributes along when the kernel sees that they are wanted.
-    FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO |
+    // A listing brings the attributes along. Always: with READDIRPLUS_AUTO only the first part of
+    // a large directory does, since the C library reads several parts before the program asks for
+    // the first attribute.
+    FUSE_DO_READDIRPLUS |
     // No OPEN, RELEASE, OPENDIR, RELEASEDIR: every request names a node and nothing else.
     FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT |
     // Otherwise every write(2) costs a GETXATTR of security.capability.

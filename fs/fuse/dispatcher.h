@@ -16,6 +16,9 @@
 
 namespace plyfs {
 
+class Reply;
+class Request;
+
 struct DispatcherOptions {
   CapabilityOptions capabilities;
   Validity validity;   // of entries, negative entries and attributes
@@ -35,8 +38,8 @@ class Dispatcher {
   bool initialised() const { return initialised_.load(std::memory_order_acquire); }
 
  private:
-  void Handle(class Request& request, class Reply& reply, RequestBuffer& buffer);
-  Errno OnInit(class Request& request, class Reply& reply);
+  void Handle(Request& request, Reply& reply, RequestBuffer& buffer);
+  Errno OnInit(Request& request, Reply& reply);
 
   Overlay& overlay_;
   DevTransport& transport_;

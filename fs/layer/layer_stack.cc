@@ -22,7 +22,7 @@
 namespace plyfs {
 namespace {
 
-constexpr int kLockWaitMilliseconds = 2000;
+constexpr int kLockWaitMilliseconds = 5000;
 constexpr int kLockStepMilliseconds = 5;
 
 // A directory of the union, opened and known by its canonical path.

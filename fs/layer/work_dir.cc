@@ -61,18 +61,48 @@ std::string WorkDir::IndexName(const DiskInode& lower) {
 }
 
 Result<std::unique_ptr<WorkDir>> WorkDir::Open(UniqueFd work) {
-  ASSIGN_OR_RETURN(const UniqueFd own, OpenOrMake(work.get(), "plyfs"));
+  ASSIGN_OR_RETURN(UniqueFd own, OpenOrMake(work.get(), "plyfs"));
   ASSIGN_OR_RETURN(UniqueFd tmp, OpenOrMake(own.get(), "tmp"));
   ASSIGN_OR_RETURN(UniqueFd orphans, OpenOrMake(own.get(), "orphans"));
   ASSIGN_OR_RETURN(UniqueFd index, OpenOrMake(own.get(), "index"));
   RETURN_IF_ERROR(RemoveEntries(tmp.get()));
   RETURN_IF_ERROR(RemoveEntries(orphans.get()));
   return std::unique_ptr<WorkDir>(
-      new WorkDir(std::move(work), std::move(tmp), std::move(orphans), std::move(index)));
+      new WorkDir(std::move(work), std::move(own), std::move(tmp), std::move(orphans), std::move(index)));
 }
 
 Errno WorkDir::Discard(const std::string& temp_name) const {
   return RemoveTree({.dir = tmp_.get(), .name = temp_name.c_str()});
+}
+
+Result<std::string> WorkDir::TakeFile(const char* name) const {
+  ASSIGN_OR_RETURN(const UniqueFd fd, OpenRegular({.dir = own_.get(), .name = name}, O_RDONLY));
+  ASSIGN_OR_RETURN(const struct statx stat, StatObject({.dir = fd.get()}));
+  std::string content(stat.stx_size, '\0');
+  size_t done = 0;
+  while (done < content.size()) {
+    const ssize_t got = ::pread(fd.get(), content.data() + done, content.size() - done, done);
+    if (got < 0) return Errno::Last();
+    if (got == 0) break;
+    done += got;
+  }
+  content.resize(done);
+  if (::unlinkat(own_.get(), name, 0) != 0) return Errno::Last();
+  return content;
+}
+
+Errno WorkDir::PutFile(const char* name, const std::string& content) {
+  TempEntry temp(*this);
+  const UniqueFd fd(::openat(tmp(), temp.ref().name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!fd.valid()) return Errno::Last();
+  for (size_t done = 0; done < content.size();) {
+    const ssize_t put = ::write(fd.get(), content.data() + done, content.size() - done);
+    if (put < 0) return Errno::Last();
+    done += put;
+  }
+  if (::renameat(tmp(), temp.ref().name, own_.get(), name) != 0) return Errno::Last();
+  temp.Committed();
+  return kOk;
 }
 
 Result<bool> WorkDir::HasVolatileMark() const {

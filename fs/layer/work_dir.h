@@ -37,15 +37,21 @@ class WorkDir {
   // Removes an entry of tmp/ with all below it.
   Errno Discard(const std::string& temp_name) const;
 
+  // A small file of ours directly in WORKDIR/plyfs. TakeFile deletes it; ENOENT if there is none. PutFile replaces it in one
+  // step.
+  Result<std::string> TakeFile(const char* name) const;
+  Errno PutFile(const char* name, const std::string& content);
+
   // The mark of option volatile. Present: an earlier mount left out syncs and did not say that it ended well.
   Result<bool> HasVolatileMark() const;
   Errno WriteVolatileMark() const;
 
  private:
-  WorkDir(UniqueFd work, UniqueFd tmp, UniqueFd orphans, UniqueFd index)
-      : work_(std::move(work)), tmp_(std::move(tmp)), orphans_(std::move(orphans)), index_(std::move(index)) {}
+  WorkDir(UniqueFd work, UniqueFd own, UniqueFd tmp, UniqueFd orphans, UniqueFd index)
+      : work_(std::move(work)), own_(std::move(own)), tmp_(std::move(tmp)), orphans_(std::move(orphans)), index_(std::move(index)) {}
 
   const UniqueFd work_;
+  const UniqueFd own_;
   const UniqueFd tmp_;
   const UniqueFd orphans_;
   const UniqueFd index_;

@@ -148,7 +148,7 @@ uint32_t ShownNames(const Core& core, const Source& source) {
 void SwitchToCopy(Core& core, Node& node, const struct statx& copy, UniqueFd fd) {
   node.layer = LayerIndex::kUpper;
   if (node.rare) node.rare->data_path.clear();
-  core.numbers.SetOrigin(DiskInodeOf(copy), node.ino);
+  core.numbers.SetOrigin(copy, node.ino);
   if (node.indexed()) core.nodes.RegisterInode(node, DiskInodeOf(copy));
   if (fd.valid()) {
     ReplaceDataFd(core, node, std::make_shared<const CachedFd>(CachedFd{.fd = std::move(fd), .writable = true}));

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "fs/overlay/discover.h"
+#include "fs/overlay/identity_file.h"
 
 namespace plyfs {
 namespace {
@@ -61,8 +62,11 @@ Core::Core(OverlayConfig overlay_config)
   const LayerIndex numbered = root->parts.size() > 1 && root->has_upper() ? root->parts[1].layer : root->parts[0].layer;
   const Result<struct statx> stat = StatObject({.dir = layer(numbered).root()});
   nodes.MakeRoot(stat.ok() ? numbers.FromDisk(DiskInodeOf(*stat)) : Ino{1}, std::move(root));
+  LoadIdentity(*this);
   LoadIndexOrigins(*this);
 }
+
+Core::~Core() { SaveIdentity(*this); }
 
 void Core::OnDestroy(Node& node) {
   if (node.dir) {

@@ -24,6 +24,7 @@ namespace plyfs {
 
 struct Core {
   explicit Core(OverlayConfig overlay_config);
+  ~Core();
 
   const Layer& layer(LayerIndex index) const { return *config.layers.layers[Value(index)]; }
   bool read_only() const { return config.layers.upper == nullptr; }

@@ -162,7 +162,7 @@ Result<Entry> EntryOfNew(Core& core, const NodeRef& parent, std::string_view nam
   const NodeRef node = core.nodes.Insert(parent, name,
                                          {.type = object.mode & S_IFMT,
                                           .layer = LayerIndex::kUpper,
-                                          .ino = core.numbers.FromUpper(DiskInodeOf(stat)),
+                                          .ino = core.numbers.FromUpper(stat),
                                           .dir = S_ISDIR(object.mode) ? UpperOnly() : nullptr});
   absl::MutexLock lock(&node->mutex);
   if (fd.valid() && node->is_regular()) {

@@ -200,7 +200,7 @@ class Search {
     result_.stat = stat;
     result_.init.type = stat.stx_mode & S_IFMT;
     result_.init.layer = index;
-    result_.init.ino = index == LayerIndex::kUpper ? core_.numbers.FromUpper(inode) : core_.numbers.FromDisk(inode);
+    result_.init.ino = index == LayerIndex::kUpper ? core_.numbers.FromUpper(stat) : core_.numbers.FromDisk(inode);
     ASSIGN_OR_RETURN(const std::optional<OverriddenStat> overridden,
                      ReadOverrideStat(object, core_.layer(index).override_stat()));
     if (overridden && overridden->type) result_.init.type = *overridden->type;

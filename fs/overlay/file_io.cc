@@ -25,6 +25,8 @@ Result<UniqueFd> OpenData(Core& core, const Node& node, DataAccess access) {
   ASSIGN_OR_RETURN(const Located located, Locate(core, node));
   const int flags = access == DataAccess::kWrite ? O_RDWR : O_RDONLY;
   Result<UniqueFd> fd = OpenRegular(located.ref(), flags);
+  // chattr +a: the kernel has let the caller append, and each write is at the end.
+  if (fd.error() == EPERM && access == DataAccess::kWrite) fd = OpenRegular(located.ref(), flags | O_APPEND);
   if (fd.error() == EACCES && node.layer == LayerIndex::kUpper) return OpenDespiteMode(core.upper(), located.ref(), flags);
   return fd;
 }

@@ -11,6 +11,11 @@ namespace {
 // Seven bits of device are left of the number, so that it stays positive as a signed 64-bit value.
 constexpr int kDeviceShift = 56;
 
+int64_t BirthOf(const struct statx& stat) {
+  if ((stat.stx_mask & STATX_BTIME) == 0) return 0;
+  return stat.stx_btime.tv_sec * 1000000000 + stat.stx_btime.tv_nsec;
+}
+
 }  // namespace
 
 InodeNumbers::InodeNumbers(const LayerStack& layers, InoWidth width) : width_(width) {
@@ -34,23 +39,48 @@ Ino InodeNumbers::FromDisk(const DiskInode& inode) const {
   return {value != 0 ? value : 1};
 }
 
-Ino InodeNumbers::FromUpper(const DiskInode& inode) const {
-  {
-    absl::ReaderMutexLock lock(&mutex_);
-    const auto found = origins_.find(inode.inode);
-    if (found != origins_.end()) return {found->second};
+Ino InodeNumbers::FromUpper(const struct statx& stat) {
+  const DiskInode inode = DiskInodeOf(stat);
+  absl::MutexLock lock(&mutex_);
+  const auto found = origins_.find(inode.inode);
+  if (found == origins_.end()) return FromDisk(inode);
+  Origin& origin = found->second;
+  if (!origin.checked && origin.birth_ns != BirthOf(stat)) {
+    origins_.erase(found);
+    return FromDisk(inode);
   }
-  return FromDisk(inode);
+  origin.checked = true;
+  return {origin.shown};
 }
 
-void InodeNumbers::SetOrigin(const DiskInode& upper, Ino ino) {
+std::optional<Ino> InodeNumbers::FromUpper(const DiskInode& inode) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto found = origins_.find(inode.inode);
+  if (found == origins_.end()) return FromDisk(inode);
+  if (!found->second.checked) return std::nullopt;
+  return Ino{found->second.shown};
+}
+
+void InodeNumbers::SetOrigin(const struct statx& upper, Ino ino) {
   absl::MutexLock lock(&mutex_);
-  origins_[upper.inode] = ino.value;
+  origins_[upper.stx_ino] = {.shown = ino.value, .birth_ns = BirthOf(upper), .checked = true};
 }
 
 void InodeNumbers::DropOrigin(const DiskInode& upper) {
   absl::MutexLock lock(&mutex_);
   origins_.erase(upper.inode);
+}
+
+void InodeNumbers::LoadOrigin(const InodeOrigin& origin) {
+  absl::MutexLock lock(&mutex_);
+  origins_[origin.upper_inode] = {.shown = origin.shown, .birth_ns = origin.birth_ns, .checked = false};
+}
+
+void InodeNumbers::ForEachOrigin(const std::function<void(const InodeOrigin&)>& visit) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  for (const auto& [inode, origin] : origins_) {
+    visit({.upper_inode = inode, .birth_ns = origin.birth_ns, .shown = origin.shown});
+  }
 }
 
 }  // namespace plyfs

@@ -1,9 +1,13 @@
 // ino.h: the inode numbers that the union shows.
-// Not here: keeping them over a remount (the journal's work).
+// Not here: where they are kept over a remount (identity_file.h).
 // Thread safety: any thread.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -15,6 +19,13 @@ namespace plyfs {
 
 enum class InoWidth { k64, k32 };
 
+// The number that an upper file shows because it was copied up.
+struct InodeOrigin {
+  uint64_t upper_inode = 0;
+  int64_t birth_ns = 0;  // of the upper inode: one that was deleted and reused has another
+  uint64_t shown = 0;
+};
+
 // Layers on one device show their own numbers. With several devices, the device's position among them goes into the high bits
 // (as the kernel's xino). A file that was copied up keeps the number of the lower file it came from.
 class InodeNumbers {
@@ -24,17 +35,29 @@ class InodeNumbers {
   // The number of an inode of a layer, as it would be shown had it never been copied up.
   Ino FromDisk(const DiskInode& inode) const;
   // The number of an upper file: that of its origin if it was copied up.
-  Ino FromUpper(const DiskInode& inode) const;
+  Ino FromUpper(const struct statx& stat);
+  // The same where only the inode is known; nullopt if that is not enough to be sure.
+  std::optional<Ino> FromUpper(const DiskInode& inode) const;
 
   // An upper file shows `ino` from now on, until its inode is gone.
-  void SetOrigin(const DiskInode& upper, Ino ino);
+  void SetOrigin(const struct statx& upper, Ino ino);
   void DropOrigin(const DiskInode& upper);
 
+  // As an earlier mount left it; believed once the inode has been seen with this birth time.
+  void LoadOrigin(const InodeOrigin& origin);
+  void ForEachOrigin(const std::function<void(const InodeOrigin&)>& visit) const;
+
  private:
+  struct Origin {
+    uint64_t shown;
+    int64_t birth_ns;
+    bool checked;  // not only read from a file
+  };
+
   std::vector<uint64_t> devices_;  // distinct, in the order of the layers
   const InoWidth width_;
   mutable absl::Mutex mutex_;
-  absl::flat_hash_map<uint64_t, uint64_t> origins_ ABSL_GUARDED_BY(mutex_);  // upper inode -> number shown
+  absl::flat_hash_map<uint64_t, Origin> origins_ ABSL_GUARDED_BY(mutex_);  // by upper inode
 };
 
 }  // namespace plyfs

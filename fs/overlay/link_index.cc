@@ -26,6 +26,16 @@ void LinkCounts::AddRemoved(const DiskInode& lower) {
   ++removed_[lower];
 }
 
+void LinkCounts::Load(const DiskInode& lower, uint32_t removed) {
+  absl::MutexLock lock(&mutex_);
+  removed_[lower] = removed;
+}
+
+void LinkCounts::ForEach(const std::function<void(const DiskInode&, uint32_t)>& visit) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  for (const auto& [lower, removed] : removed_) visit(lower, removed);
+}
+
 Result<std::optional<struct statx>> FindInIndex(const Core& core, const DiskInode& lower) {
   if (core.read_only()) return std::optional<struct statx>();
   const std::string name = WorkDir::IndexName(lower);
@@ -64,7 +74,7 @@ void LoadIndexOrigins(Core& core) {
     DiskInode lower;
     const Result<struct statx> upper = StatObject({.dir = index, .name = entry.name});
     if (upper.ok() && std::sscanf(entry.name, "%" SCNx64 "-%" SCNx64, &lower.device, &lower.inode) == 2) {
-      core.numbers.SetOrigin(DiskInodeOf(*upper), core.numbers.FromDisk(lower));
+      core.numbers.SetOrigin(*upper, core.numbers.FromDisk(lower));
     }
     return kOk;
   }).Ignore("without it such files show the numbers of their upper inodes");

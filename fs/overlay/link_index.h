@@ -4,6 +4,7 @@
 // Thread safety: any thread.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -22,6 +23,9 @@ class LinkCounts {
  public:
   uint32_t Removed(const DiskInode& lower) const;
   void AddRemoved(const DiskInode& lower);
+  // For identity_file.h.
+  void Load(const DiskInode& lower, uint32_t removed);
+  void ForEach(const std::function<void(const DiskInode&, uint32_t)>& visit) const;
 
  private:
   mutable absl::Mutex mutex_;

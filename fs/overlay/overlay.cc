@@ -123,9 +123,9 @@ Result<std::string> Overlay::GetXattr(NodeId id, const std::string& name) {
   return ReadXattr(*state_, node, name);
 }
 
-Result<std::string> Overlay::ListXattr(NodeId id) {
+Result<std::string> Overlay::ListXattr(NodeId id, const Caller& caller) {
   ASSIGN_OR_RETURN(const NodeRef node, FindNode(*state_, id));
-  return ReadXattrNames(*state_, node);
+  return ReadXattrNames(*state_, node, caller);
 }
 
 Errno Overlay::SetXattr(NodeId id, const std::string& name, std::span<const char> value, int flags, bool kill_sgid) {

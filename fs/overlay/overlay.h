@@ -65,8 +65,8 @@ class Overlay {
   // Extended attributes in the names that users see (escaped and private ones are translated here). `size` 0 asks for the
   // length only. ERANGE when the value or list does not fit, ENODATA when there is none, E2BIG beyond 64 KiB.
   Result<std::string> GetXattr(NodeId id, const std::string& name);
-  // Names, each followed by a NUL.
-  Result<std::string> ListXattr(NodeId id);
+  // Names, each followed by a NUL; those of trusted attributes for root only, as the kernel's own filesystems list them.
+  Result<std::string> ListXattr(NodeId id, const Caller& caller = {});
   // `flags`: 0, XATTR_CREATE or XATTR_REPLACE. `kill_sgid`: FUSE_SETXATTR_ACL_KILL_SGID.
   Errno SetXattr(NodeId id, const std::string& name, std::span<const char> value, int flags, bool kill_sgid);
   Errno RemoveXattr(NodeId id, const std::string& name);

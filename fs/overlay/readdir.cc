@@ -25,7 +25,9 @@ Ino InoOf(Core& core, const Node& dir, const Listing& listing, const ListedEntry
   const std::string_view name = listing.NameOf(entry);
   if (const NodeRef known = core.nodes.FindChild(dir, name)) return known->ino;
   if (entry.layer != LayerIndex::kUpper) return core.numbers.FromDisk(entry.inode);
-  if (entry.type != DT_DIR) return core.numbers.FromUpper(entry.inode);
+  if (entry.type != DT_DIR) {
+    if (const std::optional<Ino> ino = core.numbers.FromUpper(entry.inode)) return *ino;
+  }
   // An upper directory shows the number of its lower part, which may be elsewhere (a redirect).
   const Result<Discovered> discovered = Discover(core, dir, Name::Trusted(name));
   return discovered.ok() && discovered->present ? discovered->init.ino : core.numbers.FromDisk(entry.inode);

@@ -77,7 +77,7 @@ Result<std::string> ReadXattr(Core& core, const NodeRef& node, const std::string
   return ShowAcl(core, *value);
 }
 
-Result<std::string> ReadXattrNames(Core& core, const NodeRef& node) {
+Result<std::string> ReadXattrNames(Core& core, const NodeRef& node, const Caller& caller) {
   absl::ReaderMutexLock tree(&core.tree_mutex);
   absl::ReaderMutexLock lock(&node->mutex);
   if (node->is_directory() && node->dir->removed) return std::string();
@@ -87,6 +87,7 @@ Result<std::string> ReadXattrNames(Core& core, const NodeRef& node) {
   std::string shown;
   RETURN_IF_ERROR(ForEachXattrName(stored, [&](const char* name) -> Errno {
     const std::optional<std::string> as_shown = ShownName(layer, name);
+    if (as_shown && as_shown->starts_with("trusted.") && caller.uid != 0) return kOk;
     if (as_shown && CheckSupported(core, *as_shown).ok()) shown.append(as_shown->c_str(), as_shown->size() + 1);
     return kOk;
   }));

@@ -12,7 +12,7 @@ namespace plyfs {
 
 // See the methods of Overlay.
 Result<std::string> ReadXattr(Core& core, const NodeRef& node, const std::string& name);
-Result<std::string> ReadXattrNames(Core& core, const NodeRef& node);
+Result<std::string> ReadXattrNames(Core& core, const NodeRef& node, const Caller& caller);
 
 struct XattrChange {
   std::string name;
