@@ -53,7 +53,7 @@ layer_steps=(
   'echo more >>/data/modify/1; echo new >/data/modify/2; dd if=/data/keep/1 of=/data/modify/big bs=1 seek=1500000 conv=notrunc; : >/data/modify/3; mkdir /layer1; echo 1 >/layer1/file'
   'rm /data/modify/4; rm -r /data/delete/deep; rm /data/links/dangling; echo 2 >>/layer1/file'
   'chmod 600 /data/perms/4; chown 7:8 /data/perms/5; chmod 755 /data/perms/2; chmod 750 /data/keep; mkdir -m 2770 /data/perms/new; echo 3 >>/layer1/file'
-  'ln /data/keep/3 /data/links/to-keep-3; echo 4 >>/data/links/to-keep-3; ln -s /layer1 /data/links/dir; mv /data/keep/4 /data/keep/four; mkfifo /layer1/fifo; rm /data/modify/big'
+  'ln /data/keep/3 /data/links/to-keep-3; echo 4 >>/data/links/to-keep-3; echo x >>/data/links/a; ln -s /layer1 /data/links/dir; mv /data/keep/4 /data/keep/four; mkfifo /layer1/fifo; rm /data/modify/big'
   'rm -r /data/replace; mkdir /data/replace; echo in >/data/replace/new; rm -r /data/names; echo file >/data/names; rm /data/keep/5; mkdir /data/keep/5; echo 5 >/data/keep/5/in; mkdir -p /data/delete/deep; echo back >/data/delete/deep/new'
 )
 # What a container then does on top of the image.
