@@ -43,7 +43,10 @@ void PrintFailure(const CampaignOptions& options, const RunOptions& run, const S
   printf("FAILED seed %llu step %zu of %zu: %s\n", static_cast<unsigned long long>(scenario.seed),
          failure.step, scenario.ops.size(), failure.message.c_str());
   printf("again: --target=%s --seed=%llu --ops=%zu%s%s\n", TargetName(run.target).c_str(),
-         static_cast<unsigned long long>(scenario.seed), options.ops, options.vary ? " --vary" : "",
+         static_cast<unsigned long long>(scenario.seed), options.ops,
+         std::string(options.vary ? " --vary" : "")
+             .append(run.remembers ? " --remembers" : "")
+             .c_str(),
          run.extra.empty() ? "" : (" --extra=" + run.extra).c_str());
   fflush(stdout);
   if (options.shrink_seconds == 0) return;

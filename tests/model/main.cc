@@ -34,7 +34,7 @@ Random sequences of filesystem operations, compared with a model in memory.
   --vary         the seed decides the umask, too
   --shrink-seconds=N  time for making a failing sequence smaller (default 60; 0: not at all)
   --keep-going   go on after a round that failed
-  --forgetful    inode numbers and st_nlink of lower files may change at a remount
+  --remembers    inode numbers and st_nlink of lower files must outlast a remount
   --verbose      print every operation
 )";
 
@@ -63,7 +63,7 @@ enum OptionId {
   kVary,
   kShrinkSeconds,
   kKeepGoing,
-  kForgetful,
+  kRemembers,
   kVerbose,
   kHelpOption
 };
@@ -78,7 +78,7 @@ constexpr option kOptions[] = {{"target", required_argument, nullptr, kTarget},
                                {"vary", no_argument, nullptr, kVary},
                                {"shrink-seconds", required_argument, nullptr, kShrinkSeconds},
                                {"keep-going", no_argument, nullptr, kKeepGoing},
-                               {"forgetful", no_argument, nullptr, kForgetful},
+                               {"remembers", no_argument, nullptr, kRemembers},
                                {"verbose", no_argument, nullptr, kVerbose},
                                {"help", no_argument, nullptr, kHelpOption},
                                {nullptr, 0, nullptr, 0}};
@@ -122,8 +122,8 @@ int ParseCommandLine(int argc, char** argv, CampaignOptions* options) {
       case kKeepGoing:
         options->keep_going = true;
         break;
-      case kForgetful:
-        options->run.remembers = false;
+      case kRemembers:
+        options->run.remembers = true;
         break;
       case kVerbose:
         options->run.verbose = true;

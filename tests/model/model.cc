@@ -193,6 +193,7 @@ int Model::RenameError(const Op& op, const Walk& from, const Walk& to) const {
 }
 
 Expected Model::Rename(const Op& op, std::optional<int> seen) {
+  if (op.base >= 0 && !slots_[op.base].has_value()) return Fails(EBADF);
   if ((op.flags & kExchange) && (op.flags & (kNoReplace | kWhiteout))) return Fails(EINVAL);
   const Walk from = Resolve(op, FinalSymlink::kKeep);
   const Walk to = WalkPath(root_, op.path2, FinalSymlink::kKeep);

@@ -17,6 +17,7 @@ CampaignOptions OptionsFor(Target target, size_t rounds) {
   CampaignOptions options;
   options.run.target = target;
   options.run.extra = DefaultExtra(target);
+  options.run.remembers = target != Target::kPlyfs;
   options.rounds = rounds;
   options.vary = true;
   options.shrink_seconds = 20;
@@ -38,24 +39,24 @@ CampaignOptions WithThreads(CampaignOptions options, int threads) {
 
 // The model itself is right where there is no union, and about the merge rules where the kernel
 // does the union.
-TEST(Model, AgreesWithExt4) { EXPECT_EQ(RunCampaign(OptionsFor(Target::kExt4, 25)), 0); }
+TEST(Model, AgreesWithExt4) { EXPECT_EQ(RunCampaign(OptionsFor(Target::kExt4, 20)), 0); }
 
 TEST(Model, AgreesWithKernelOverlay) {
-  EXPECT_EQ(RunCampaign(OptionsFor(Target::kKernelOverlay, 25)), 0);
+  EXPECT_EQ(RunCampaign(OptionsFor(Target::kKernelOverlay, 10)), 0);
 }
 
 TEST(Model, ThreadsAgreeWithKernelOverlay) {
   EXPECT_EQ(RunCampaign(WithThreads(OptionsFor(Target::kKernelOverlay, 2), 4)), 0);
 }
 
-TEST(Plyfs, DoesWhatTheModelSays) { EXPECT_EQ(RunCampaign(OptionsFor(Target::kPlyfs, 40)), 0); }
+TEST(Plyfs, DoesWhatTheModelSays) { EXPECT_EQ(RunCampaign(OptionsFor(Target::kPlyfs, 30)), 0); }
 
 TEST(Plyfs, DoesWhatTheModelSaysForAFreshSeed) {
   EXPECT_EQ(RunCampaign(Fresh(OptionsFor(Target::kPlyfs, 10))), 0);
 }
 
 TEST(Plyfs, RenamesLowerDirectoriesWithRedirects) {
-  CampaignOptions options = OptionsFor(Target::kPlyfs, 15);
+  CampaignOptions options = OptionsFor(Target::kPlyfs, 10);
   options.run.extra = "redirect_dir=on";
   EXPECT_EQ(RunCampaign(options), 0);
 }
