@@ -108,7 +108,9 @@ Errno ChangeLocked(Core& core, Node& node, const AttrChange& change) {
   if (node.layer != LayerIndex::kUpper && !node.is_directory()) return EIO;
   if (change.size) {
     ASSIGN_OR_RETURN(const FdRef fd, DataFdLocked(core, node, DataAccess::kWrite));
-    RETURN_IF_ERROR(Errno::Of(::ftruncate(fd->fd.get(), *change.size)));
+    // The copy-up may have done it; a failure now must not come after the fact.
+    ASSIGN_OR_RETURN(const struct statx now, StatObject({.dir = fd->fd.get()}));
+    if (now.stx_size != *change.size) RETURN_IF_ERROR(Errno::Of(::ftruncate(fd->fd.get(), *change.size)));
   }
   ASSIGN_OR_RETURN(const Located located, Locate(core, node));
   RETURN_IF_ERROR(ChangeOwnerAndMode(core, node, located.ref(), change));
@@ -191,7 +193,7 @@ Result<Attr> ChangeAttr(Core& core, const NodeRef& node, const AttrChange& chang
   if (core.read_only()) return Errno(EROFS);
   if (change.size && !node->is_regular()) return Errno(node->is_directory() ? EISDIR : EINVAL);
   if (!node->is_directory()) {
-    RETURN_IF_ERROR(CopyUp(core, node, change.size ? CopyUpOptions{.size_limit = *change.size} : CopyUpOptions{}));
+    RETURN_IF_ERROR(CopyUp(core, node, {.truncate_to = change.size}));
   } else if (const Errno error = EnsureUpperDirectory(core, node); !error.ok() && !(error == ENOENT)) {
     return error;
   }

@@ -77,9 +77,11 @@ Errno MakeObject(Core& core, const Node& node, const Source& source, const CopyU
   }
   ASSIGN_OR_RETURN(*fd, upper.MakeFile(to, 0600));
   if (!node.is_regular()) return kOk;
-  const uint64_t size = std::min<uint64_t>(source.stat.stx_size, options.size_limit);
+  const uint64_t size = std::min<uint64_t>(source.stat.stx_size, options.truncate_to.value_or(source.stat.stx_size));
   ASSIGN_OR_RETURN(const struct statx data, StatObject({.dir = source.data->fd.get()}));
   RETURN_IF_ERROR(core.copier.Copy(source.data->fd.get(), fd->get(), size, data.stx_blocks * 512));
+  // Its old size for now; the truncation comes after the times, and changes them as it should.
+  if (size < source.stat.stx_size) RETURN_IF_ERROR(Errno::Of(::ftruncate(fd->get(), source.stat.stx_size)));
   core.copied_up_bytes.fetch_add(size, std::memory_order_relaxed);
   return kOk;
 }
@@ -107,6 +109,7 @@ Errno Build(Core& core, const Node& node, const Source& source, const CopyUpOpti
             UniqueFd* fd) {
   RETURN_IF_ERROR(MakeObject(core, node, source, options, to, fd));
   RETURN_IF_ERROR(CopyAttributes(core, node, source, to));
+  if (options.truncate_to && node.is_regular()) RETURN_IF_ERROR(Errno::Of(::ftruncate(fd->get(), *options.truncate_to)));
   // Or a power failure after the rename leaves an empty file under the old name.
   if (core.syncs() && node.is_regular()) return Errno::Of(::fsync(fd->get()));
   return kOk;

@@ -5,15 +5,16 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
+#include <optional>
 
 #include "fs/overlay/core.h"
 
 namespace plyfs {
 
 struct CopyUpOptions {
-  // Bytes of data that are worth copying: less than the file has when it is about to be truncated.
-  uint64_t size_limit = std::numeric_limits<uint64_t>::max();
+  // The size that a regular file is to have from the commit on (truncate(2) of a lower file): one step, so that no failure
+  // leaves it cut.
+  std::optional<uint64_t> truncate_to;
 };
 
 // Afterwards the node (any type) is in the upper, and so are its parents. EROFS in a read-only union, ENOSPC, EIO, EDQUOT, … as

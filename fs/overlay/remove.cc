@@ -1,6 +1,7 @@
 // remove.cc: see remove.h.
 #include "fs/overlay/remove.h"
 
+#include "fs/base/log.h"
 #include "fs/overlay/copy_up.h"
 #include "fs/overlay/discover.h"
 #include "fs/overlay/listing.h"
@@ -61,6 +62,19 @@ Errno RemoveUpperDirectory(Core& core, const ObjectRef& at, bool whiteout) {
   return core.upper().Rename(at, away.ref(), 0);
 }
 
+Errno CountGoneName(Core& core, Node& node, const struct statx* upper_stat) {
+  if (node.indexed()) return CountIndexedName(core, node, upper_stat == nullptr);
+  if (upper_stat != nullptr) {
+    if (upper_stat->stx_nlink == 1) core.numbers.DropOrigin(DiskInodeOf(*upper_stat));
+    return kOk;
+  }
+  ASSIGN_OR_RETURN(const Located located, Locate(core, node));
+  ASSIGN_OR_RETURN(const struct statx stat, StatObject(located.ref()));
+  if (stat.stx_nlink > 1) core.link_counts.AddRemoved(DiskInodeOf(stat));
+  else node.MutableRare().gone = true;
+  return kOk;
+}
+
 }  // namespace
 
 Errno KeepReachable(Core& core, Node& node, const NodeRef& parent, Name name, const ObjectRef& at) {
@@ -73,20 +87,14 @@ Errno KeepReachable(Core& core, Node& node, const NodeRef& parent, Name name, co
   return kOk;
 }
 
-Errno NameHasGone(Core& core, Node& node, const Node& parent, Name name, const struct statx* upper_stat) {
+void NameHasGone(Core& core, Node& node, const Node& parent, Name name, const struct statx* upper_stat) {
   const bool in_upper = node.layer == LayerIndex::kUpper;
   core.nodes.RemoveName(node, parent, name.view(),
                         in_upper ? NodeTable::FirstName::kReplace : NodeTable::FirstName::kKeep);
-  if (node.indexed()) return CountIndexedName(core, node, upper_stat == nullptr);
-  if (upper_stat != nullptr) {
-    if (upper_stat->stx_nlink == 1) core.numbers.DropOrigin(DiskInodeOf(*upper_stat));
-    return kOk;
-  }
-  ASSIGN_OR_RETURN(const Located located, Locate(core, node));
-  ASSIGN_OR_RETURN(const struct statx stat, StatObject(located.ref()));
-  if (stat.stx_nlink > 1) core.link_counts.AddRemoved(DiskInodeOf(stat));
-  else node.MutableRare().gone = true;
-  return kOk;
+  const Errno error = CountGoneName(core, node, upper_stat);
+  if (error.ok()) return;
+  LogError("st_nlink of node %llu may be wrong from now on: errno %d", static_cast<unsigned long long>(Value(node.id)),
+           error.value());
 }
 
 Errno FreezeDirectory(Core& core, Node& dir) {
@@ -119,7 +127,8 @@ Errno UnlinkName(Core& core, const NodeRef& parent, Name name) {
   const bool in_upper = entry.kind == LayerEntry::kPresent;
   RETURN_IF_ERROR(RemoveEntry(core, parent, name, *found.node, at, in_upper, whiteout));
   ++parent->dir->version;
-  return NameHasGone(core, *found.node, *parent, name, in_upper ? &entry.stat : nullptr);
+  NameHasGone(core, *found.node, *parent, name, in_upper ? &entry.stat : nullptr);
+  return kOk;
 }
 
 Errno RemoveDirectoryName(Core& core, const NodeRef& parent, Name name) {

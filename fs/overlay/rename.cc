@@ -2,6 +2,8 @@
 #include "fs/overlay/rename.h"
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "fs/layer/whiteout.h"
 #include "fs/overlay/copy_up.h"
@@ -67,7 +69,7 @@ class RenameOperation {
     }
     RETURN_IF_ERROR(PrepareTarget());
     RETURN_IF_ERROR(Move());
-    RETURN_IF_ERROR(Publish());
+    Publish();
     return (flags_ & RENAME_WHITEOUT) != 0 ? LeaveUserWhiteout() : kOk;
   }
 
@@ -79,6 +81,8 @@ class RenameOperation {
     RETURN_IF_ERROR(LetHoldDevices(core_, from_.parent()));
     TempEntry temp(core_.work());
     RETURN_IF_ERROR(MakeUserDevice(core_, temp.ref()));
+    ASSIGN_OR_RETURN(const struct statx parent, StatObject({.dir = from_.parent_fd->fd.get()}));
+    if ((parent.stx_mode & S_ISGID) != 0) RETURN_IF_ERROR(upper_.SetOwner(temp.ref(), std::nullopt, parent.stx_gid));
     RETURN_IF_ERROR(upper_.Rename(temp.ref(), from_.ref(), 0));
     temp.Committed();
     return kOk;
@@ -136,27 +140,23 @@ class RenameOperation {
     return KeepReachable(core_, *to_.node, to_.position.parent, to_.position.name, to_.ref());
   }
 
-  // An empty directory of the union may hold whiteouts in the upper. An empty opaque one takes its place first, so that the
-  // rename can replace it and nothing below shines through in between.
+  // An empty directory of the union may hold whiteouts in the upper, and rename(2) does not replace it then. Opaque it shows
+  // the same without them.
   Errno ClearWhiteouts() {
     if (to_.in_upper.kind != LayerEntry::kPresent) return kOk;
     ASSIGN_OR_RETURN(const FdRef fd, DirFd(core_, *to_.node, LayerIndex::kUpper));
-    bool has_entries = false;
-    RETURN_IF_ERROR(ListDirectory(fd->fd.get(), [&](const RawDirEntry&) -> Errno {
-      has_entries = true;
+    std::vector<std::string> whiteouts;
+    RETURN_IF_ERROR(ListDirectory(fd->fd.get(), [&](const RawDirEntry& entry) -> Errno {
+      whiteouts.emplace_back(entry.name);
       return kOk;
     }));
-    if (!has_entries) return kOk;
-    TempEntry temp(core_.work());
-    const struct statx& stat = to_.in_upper.stat;
-    RETURN_IF_ERROR(upper_.MakeDirectory(temp.ref(), 0700));
-    RETURN_IF_ERROR(upper_.SetOwner(temp.ref(), stat.stx_uid, stat.stx_gid));
-    RETURN_IF_ERROR(upper_.SetMode(temp.ref(), stat.stx_mode));
-    ASSIGN_OR_RETURN(const UniqueFd dir, OpenDirectory(temp.ref()));
-    if (upper_.capabilities().xattr_marks) RETURN_IF_ERROR(upper_.SetOpaque(dir.get()));
-    RETURN_IF_ERROR(upper_.Rename(temp.ref(), to_.ref(), RENAME_EXCHANGE));
-    // The old one is now the temporary, and goes with it.
-    core_.directories.Erase(Core::DirKey(to_.node->id, LayerIndex::kUpper));
+    if (whiteouts.empty()) return kOk;
+    // (An opaque file would be in the way itself; without attributes a crash here shows the lower names again.)
+    if (upper_.capabilities().xattr_marks) RETURN_IF_ERROR(upper_.SetOpaque(fd->fd.get()));
+    to_.node->dir->parts.resize(1);
+    for (const std::string& name : whiteouts) {
+      RETURN_IF_ERROR(upper_.Unlink({.dir = fd->fd.get(), .name = name.c_str()}));
+    }
     return kOk;
   }
 
@@ -187,18 +187,16 @@ class RenameOperation {
     return kOk;
   }
 
-  Errno Publish() {
+  void Publish() {
     CountChange();
-    Errno result = kOk;
     if (to_.is_directory()) {
       DirectoryHasGone(core_, *to_.node, to_.parent(), to_.position.name);
     } else if (to_.node) {
       const bool in_upper = to_.in_upper.kind == LayerEntry::kPresent;
-      result = NameHasGone(core_, *to_.node, to_.parent(), to_.position.name, in_upper ? &to_.in_upper.stat : nullptr);
+      NameHasGone(core_, *to_.node, to_.parent(), to_.position.name, in_upper ? &to_.in_upper.stat : nullptr);
     }
     core_.nodes.MoveName(*from_.node, from_.parent(), from_.position.name.view(), to_.position.parent,
                          to_.position.name.view());
-    return result;
   }
 
   Errno PublishExchange() {
