@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from . import mounts
-from .measure import Sample, drop_caches, run, seconds, servers_cpu_ns
+from .measure import Sample, drop_caches, read_all, run, seconds, servers_cpu_ns
 from .session import Group, Row
 
 MANY_LAYERS = 128
@@ -38,6 +38,7 @@ def _measured_mount(env, lowers, first, folder):
     costs = []
 
     def starter(argv, mount):
+        read_all(folder)
         costs.extend(env.helper.start(mount.path / first, argv, folder))
 
     with env.mounted(lowers, cwd=folder, starter=starter) as mount:
