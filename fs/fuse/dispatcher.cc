@@ -2,7 +2,6 @@
 #include "fs/fuse/dispatcher.h"
 
 #include <sys/uio.h>
-#include <time.h>
 
 #include <array>
 #include <cstring>
@@ -10,6 +9,7 @@
 
 #include "fs/base/log.h"
 #include "fs/fuse/handlers.h"
+#include "fs/fuse/monotonic.h"
 #include "fs/fuse/reply.h"
 #include "fs/fuse/request.h"
 
@@ -78,16 +78,10 @@ constexpr std::array<Handler, abi::kOpcodeEnd> kHandlers = [] {
   return table;
 }();
 
-uint64_t NowNs() {
-  timespec now;
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
-
 }  // namespace
 
 uint64_t Dispatcher::Dispatch(RequestBuffer& buffer, size_t length, RequestCounters& counters) {
-  const uint64_t start = NowNs();
+  const uint64_t start = MonotonicNs();
   buffer.Touched(length);
   Result<Request> request = Request::Parse(buffer.message().first(length));
   if (!request.ok()) {
@@ -100,7 +94,8 @@ uint64_t Dispatcher::Dispatch(RequestBuffer& buffer, size_t length, RequestCount
   const uint64_t node = Value(request->node());
   Reply reply(transport_, request->unique());
   Handle(*request, reply, buffer);
-  const uint64_t took = NowNs() - start;
+  const uint64_t end = reply.sent_at() != 0 ? reply.sent_at() : MonotonicNs();
+  const uint64_t took = end - start;
   counters.Add(opcode, took);
   if (options_.debug) {
     LogDebug("%s node %llu: %s", OpcodeName(opcode), static_cast<unsigned long long>(node),

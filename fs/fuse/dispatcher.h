@@ -31,7 +31,7 @@ class Dispatcher {
       : overlay_(overlay), transport_(transport), options_(options) {}
 
   // Answers the request of `length` bytes at buffer.message(): decodes, calls the Overlay once,
-  // replies. Never throws. Returns how long that took, in nanoseconds.
+  // replies. Never throws. Returns how long that took until the reply was sent, in nanoseconds.
   uint64_t Dispatch(RequestBuffer& buffer, size_t length, RequestCounters& counters);
 
   // INIT was answered and the versions agree: other requests may come now.

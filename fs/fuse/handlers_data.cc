@@ -21,8 +21,7 @@ Result<size_t> CopyRange(Call& call) {
                    call.request.Take<fuse_copy_file_range_in>());
   if (in->flags != 0) return Errno(EINVAL);
   return call.overlay.CopyFileRange(call.request.node(), in->off_in, NodeId{in->nodeid_out},
-                                    in->off_out, in->len,
-                                    {.kill_suidgid = MustKillSuidGid(call)});
+                                    in->off_out, in->len, {.kill_suidgid = MustKillSuidGid(call)});
 }
 
 }  // namespace

@@ -48,7 +48,8 @@ Errno OnGetxattr(Call& call) {
 
 Errno OnListxattr(Call& call) {
   ASSIGN_OR_RETURN(const fuse_getxattr_in* const in, call.request.Take<fuse_getxattr_in>());
-  ASSIGN_OR_RETURN(const std::string names, call.overlay.ListXattr(call.request.node(), call.request.caller()));
+  ASSIGN_OR_RETURN(const std::string names,
+                   call.overlay.ListXattr(call.request.node(), call.request.caller()));
   return ReplyValue(call, names, in->size);
 }
 

@@ -13,6 +13,8 @@ constexpr uint64_t kCap = 4;
 constexpr uint64_t kShare = 4;
 // What waking the client and then us takes where both sleep.
 constexpr uint64_t kWakingNs = 60'000;
+// How long a CPU that others want is left to them.
+constexpr uint64_t kPauseNs = 100'000'000;
 
 }  // namespace
 
@@ -26,5 +28,7 @@ void PollEstimate::ObservePolled(uint64_t gap_ns) {
 void PollEstimate::ObserveSlept(uint64_t gap_ns) {
   ObservePolled(gap_ns > kWakingNs ? gap_ns - kWakingNs : 0);
 }
+
+void PollEstimate::ObserveContention(uint64_t now_ns) { paused_until_ns_ = now_ns + kPauseNs; }
 
 }  // namespace plyfs

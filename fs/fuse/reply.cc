@@ -4,6 +4,7 @@
 #include <array>
 
 #include "fs/fuse/kernel_abi.h"
+#include "fs/fuse/monotonic.h"
 
 namespace plyfs {
 namespace {
@@ -24,6 +25,7 @@ Reply::~Reply() {
 Errno Reply::Error(Errno error) {
   if (sent_) return kOk;
   sent_ = true;
+  sent_at_ = MonotonicNs();
   result_ = error.value() < 0 || error.value() > kLargestErrno ? EIO : error.value();
   const fuse_out_header header{.len = sizeof header, .error = -result_, .unique = unique_};
   const std::array parts{
@@ -36,6 +38,7 @@ Errno Reply::Bytes(std::span<const char> data) { return Bytes(data, {}); }
 Errno Reply::Bytes(std::span<const char> first, std::span<const char> second) {
   if (sent_) return kOk;
   sent_ = true;
+  sent_at_ = MonotonicNs();
   const size_t length = sizeof(fuse_out_header) + first.size() + second.size();
   const fuse_out_header header{.len = static_cast<uint32_t>(length), .error = 0, .unique = unique_};
   const std::array parts{

@@ -38,12 +38,16 @@ class Reply {
   bool sent() const { return sent_; }
   // What was answered: 0 or the errno.
   int result() const { return result_; }
+  // When it was given to the kernel (MonotonicNs): what comes after is the client's time, which may
+  // run on this CPU first. 0 if it was not.
+  uint64_t sent_at() const { return sent_at_; }
 
  private:
   DevTransport& transport_;
   const uint64_t unique_;
   bool sent_ = false;
   int result_ = 0;
+  uint64_t sent_at_ = 0;
 };
 
 }  // namespace plyfs

@@ -7,13 +7,13 @@
 #include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
-#include <time.h>
 
 #include <algorithm>
 #include <new>
 #include <thread>
 
 #include "fs/base/log.h"
+#include "fs/fuse/monotonic.h"
 
 namespace plyfs {
 namespace {
@@ -29,17 +29,15 @@ constexpr int kIdleMs = 10'000;
 // these.
 constexpr long kWatchNs = 4'000'000;
 // Calling another thread takes some 5 to 40 us; an opcode that takes longer than this is worth it.
-constexpr uint32_t kLongNs = 150'000;
+constexpr uint64_t kLongNs = 150'000;
+// 1 as a fixed-point number.
+constexpr uint32_t kWhole = 1 << 16;
+// A request that was received so soon was there already.
+constexpr uint64_t kQueuedNs = 3'000;
 // A look at the device and a yield take about one microsecond unless another thread wanted the CPU.
 constexpr uint64_t kContendedNs = 20'000;
 // So many requests found queued, one after the other, are more than one client's.
 constexpr unsigned kBacklog = 16;
-
-uint64_t NowNs() {
-  timespec now;
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
 
 uint32_t OpcodeOf(RequestBuffer& buffer) {
   return reinterpret_cast<const fuse_in_header*>(buffer.message().data())->opcode;
@@ -124,17 +122,9 @@ void* Workers::ThreadMain(void* argument) {
 void Workers::Main(Worker& self) {
   called_.store(false, std::memory_order_relaxed);  // here it is
   while (!stopping()) {
-    Result<size_t> got = transport_.Receive(self.buffer.message());
-    const bool backlog = got.ok();
-    if (got.error() == EAGAIN) {
-      if (waiting_.exchange(true, std::memory_order_acquire)) {
-        if (!Park(self)) return;
-        continue;
-      }
-      got = Wait(self);
-      waiting_.store(false, std::memory_order_release);
-      if (got.error() == EAGAIN) continue;
-    }
+    const Result<size_t> got = Next(self);
+    if (got.error() == ECANCELED) return;
+    if (got.error() == EAGAIN) continue;
     if (!got.ok()) {
       // ENODEV is how an unmount ends a session.
       if (!(got.error() == ENODEV)) {
@@ -145,34 +135,49 @@ void Workers::Main(Worker& self) {
       return;
     }
     const uint32_t opcode = *got >= sizeof(fuse_in_header) ? OpcodeOf(self.buffer) : 0;
-    Attend(opcode, backlog, self);
+    Attend(opcode, self);
     Learn(opcode, handle_(self.buffer, *got, self.counters));
   }
 }
 
-// EAGAIN: look again, whether to stop for instance.
-Result<size_t> Workers::Wait(Worker& self) {
-  const uint64_t start = NowNs();
-  if (poll_.WorthPolling()) {
+// The next request. EAGAIN: look again, and whether to stop; ECANCELED: the thread is not needed
+// any more.
+Result<size_t> Workers::Next(Worker& self) {
+  const uint64_t start = MonotonicNs();
+  if (!waiting_.exchange(true, std::memory_order_acquire)) {
+    Result<size_t> got = Wait(self, start);
+    waiting_.store(false, std::memory_order_release);
+    self.backlog = got.ok() && MonotonicNs() - start < kQueuedNs ? self.backlog + 1 : 0;
+    return got;
+  }
+  Result<size_t> got = transport_.Receive(self.buffer.message());
+  if (got.error() == EAGAIN && !Park(self)) return Errno(ECANCELED);
+  return got;
+}
+
+Result<size_t> Workers::Wait(Worker& self, uint64_t start) {
+  if (poll_.WorthPolling(start)) {
     Result<size_t> got = Poll(self, start);
     if (!(got.error() == EAGAIN)) return got;
   }
   Result<size_t> got = Sleep(self);
-  poll_.ObserveSlept(NowNs() - start);
+  poll_.ObserveSlept(MonotonicNs() - start);
   return got;
 }
 
 Result<size_t> Workers::Poll(Worker& self, uint64_t start) {
   const uint64_t limit = poll_.limit_ns();
   uint64_t last = start;
-  for (uint64_t now = start; now - start < limit && !stopping(); now = NowNs()) {
+  for (uint64_t now = start; now - start < limit && !stopping(); now = MonotonicNs()) {
     Result<size_t> got = transport_.Receive(self.buffer.message());
     if (!(got.error() == EAGAIN)) {
-      poll_.ObservePolled(NowNs() - start);
+      poll_.ObservePolled(MonotonicNs() - start);
       return got;
     }
-    // Others have work for this CPU, so there is no idle one whose waking polling would save.
-    if (now - last > kContendedNs) break;
+    if (now - last > kContendedNs) {
+      poll_.ObserveContention(now);
+      break;
+    }
     last = now;
     // The client may be runnable on this very CPU.
     ::sched_yield();
@@ -233,12 +238,11 @@ void Workers::End(Worker& self) {
 
 // A request was received and will be handled now: makes sure that the next one does not wait for it
 // too long.
-void Workers::Attend(uint32_t opcode, bool backlog, Worker& self) {
+void Workers::Attend(uint32_t opcode, Worker& self) {
   received_.fetch_add(1, std::memory_order_relaxed);
-  self.backlog = backlog ? self.backlog + 1 : 0;
   if (options_.max_threads == 1 || waiting_.load(std::memory_order_relaxed)) return;
-  const bool takes_long =
-      opcode < usual_ns_.size() && usual_ns_[opcode].load(std::memory_order_relaxed) > kLongNs;
+  const bool takes_long = opcode < long_share_.size() &&
+                          long_share_[opcode].load(std::memory_order_relaxed) > kWhole / 2;
   // One fast client alone is also found queued: it runs on while our reply to it returns. So look
   // whether there is one more behind the request in hand.
   if (takes_long) {
@@ -251,11 +255,14 @@ void Workers::Attend(uint32_t opcode, bool backlog, Worker& self) {
   }
 }
 
+// One handling that was preempted says nothing, so times are not averaged; what counts is how many
+// are long.
 void Workers::Learn(uint32_t opcode, uint64_t nanoseconds) {
-  if (opcode >= usual_ns_.size()) return;
-  const uint32_t mean = usual_ns_[opcode].load(std::memory_order_relaxed);
-  const auto sample = static_cast<uint32_t>(std::min<uint64_t>(nanoseconds, 4 * kLongNs));
-  usual_ns_[opcode].store(mean - mean / 8 + sample / 8, std::memory_order_relaxed);
+  if (opcode >= long_share_.size()) return;
+  const uint32_t share = long_share_[opcode].load(std::memory_order_relaxed);
+  if (share == 0 && nanoseconds <= kLongNs) return;
+  const uint32_t sample = nanoseconds > kLongNs ? kWhole : 0;
+  long_share_[opcode].store(share - share / 4 + sample / 4, std::memory_order_relaxed);
 }
 
 void Workers::CallAnother(Reason reason) {

@@ -68,11 +68,12 @@ class Workers {
 
   static void* ThreadMain(void* worker);
   void Main(Worker& self);
-  Result<size_t> Wait(Worker& self);
+  Result<size_t> Next(Worker& self);
+  Result<size_t> Wait(Worker& self, uint64_t start);
   Result<size_t> Poll(Worker& self, uint64_t start);
   Result<size_t> Sleep(Worker& self);
   bool Park(Worker& self);
-  void Attend(uint32_t opcode, bool backlog, Worker& self);
+  void Attend(uint32_t opcode, Worker& self);
   void CallAnother(Reason reason);
   void Spawn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void End(Worker& self);
@@ -100,8 +101,9 @@ class Workers {
   std::atomic<uint64_t> received_ = 0;
   // A thread was called and has not come yet.
   std::atomic<bool> called_ = false;
-  // Moving mean of the time that each opcode takes, in nanoseconds. Lost updates do no harm.
-  std::array<std::atomic<uint32_t>, abi::kOpcodeEnd> usual_ns_{};
+  // Moving mean of the share of long handlings of each opcode, in kWhole parts. Lost updates do no
+  // harm.
+  std::array<std::atomic<uint32_t>, abi::kOpcodeEnd> long_share_{};
 
   // Rank: a leaf, no other lock is taken under it.
   mutable absl::Mutex mutex_;

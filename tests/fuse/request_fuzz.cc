@@ -1,6 +1,6 @@
-// request_fuzz.cc: a libFuzzer target: any bytes as a request, against a real Overlay over temporary directories.
-// Not here: the random messages that every test run tries (malformed_test.cc).
-// Thread safety: one thread.
+// request_fuzz.cc: a libFuzzer target: any bytes as a request, against a real Overlay over
+// temporary directories. Not here: the random messages that every test run tries
+// (malformed_test.cc). Thread safety: one thread.
 #include <cstdint>
 #include <memory>
 
