@@ -166,13 +166,25 @@ INSTANTIATE_TEST_SUITE_P(OnEachTarget, CreateTest,
 
 using CreateDetails = SyscallTest;
 
-TEST_P(CreateDetails, UserCannotMakeAWhiteout) {
-  for (const char* path : {"new", "lowdir/new", "gone", "updir/new"}) {
+TEST_P(CreateDetails, UsersDeviceZeroIsNoWhiteout) {
+  const std::vector<std::string> paths = {"new", "lowdir/new", "gone", "updir/new", "merged/gone"};
+  for (const std::string& path : paths) {
     EXPECT_EQ(Expected(kMknodOfWhiteout),
-              ErrnoOf(mknod(P(path).c_str(), S_IFCHR | 0600, makedev(0, 0))))
+              ErrnoOf(mknod(P(path).c_str(), S_IFCHR | 0640, makedev(0, 0))))
         << path;
   }
+  Remount();
   EXPECT_TRUE(Exists(P("lowdir/a")));
+  for (const std::string& path : paths) {
+    if (Expected(kMknodOfWhiteout) != 0) {
+      EXPECT_EQ(ENOENT, LstatErrno(P(path))) << path;
+      continue;
+    }
+    EXPECT_EQ(static_cast<mode_t>(S_IFCHR | 0640), Lstat(P(path)).st_mode) << path;
+    EXPECT_EQ(makedev(0, 0), Lstat(P(path)).st_rdev) << path;
+    EXPECT_EQ(0, unlink(P(path).c_str())) << path;
+    EXPECT_EQ(ENOENT, LstatErrno(P(path))) << path;
+  }
 }
 
 TEST_P(CreateDetails, BlockDeviceZeroIsNoWhiteout) {

@@ -61,17 +61,20 @@ inline constexpr Difference kRemovalOfXattrWhiteouts = {
     "rm -r of a merged directory whose lower part holds xattr whiteouts fails in the kernel "
     "(6.18)."};
 
+inline constexpr Difference kMknodOfWhiteout = {
+    0, EPERM, 0,
+    "A character device 0:0 is a whiteout in an upper, so the kernel refuses to make one. plyfs "
+    "keeps a user's as a marked file, shows it as the device, and so can be the upper of an "
+    "overlayfs."};
+
+inline constexpr Difference kRenameWhiteoutFlag = {
+    0, EINVAL, 0, "As kMknodOfWhiteout: an overlayfs on plyfs needs it."};
+
 // --- both unions differ from ext4 --------------------------------------------------------------
 
 inline constexpr Difference kRenameOfLowerDirectory = {
     0, EXDEV, EXDEV,
     "redirect_dir is off by default, and a lower directory cannot be moved without one."};
-
-inline constexpr Difference kMknodOfWhiteout = {
-    0, EPERM, EPERM, "A character device 0:0 is a whiteout; a user must not make one."};
-
-inline constexpr Difference kRenameWhiteoutFlag = {
-    0, EINVAL, EINVAL, "RENAME_WHITEOUT is how a union itself talks to its upper."};
 
 inline constexpr Difference kFileHandles = {
     0, EOPNOTSUPP, EOPNOTSUPP,

@@ -77,7 +77,12 @@ TEST_P(RenameTest, FlagsAreChecked) {
   EXPECT_EQ(EINVAL, Rename("upfile", "lowfile", RENAME_NOREPLACE | RENAME_EXCHANGE));
   EXPECT_EQ(EINVAL, Rename("upfile", "lowfile", RENAME_WHITEOUT | RENAME_EXCHANGE));
   EXPECT_EQ(EINVAL, Rename("upfile", "new", 1u << 20));
-  EXPECT_EQ(Expected(kRenameWhiteoutFlag), Rename("upfile", "new", RENAME_WHITEOUT));
+  ASSERT_EQ(Expected(kRenameWhiteoutFlag), Rename("upfile", "new", RENAME_WHITEOUT));
+  if (Expected(kRenameWhiteoutFlag) == 0) {
+    EXPECT_EQ("up\n", ReadFile(P("new")));
+    EXPECT_TRUE(S_ISCHR(Lstat(P("upfile")).st_mode)) << "a device to see, for the overlayfs above";
+    EXPECT_EQ(makedev(0, 0), Lstat(P("upfile")).st_rdev);
+  }
   EXPECT_EQ("low\n", ReadFile(P("lowfile")));
 }
 
