@@ -25,6 +25,7 @@ struct CheckOptions {
   bool nlink = true;
   bool remembers = true;  // st_ino, and names removed from a lower, outlast a remount
   bool mtime = true;
+  bool directory_mtime = true;
   bool one_device = true;        // st_dev of everything is the root's
   bool whiteout_devices = true;  // also look at character devices 0:0
   bool lower_links = true;       // also look at files that have several names in a lower
