@@ -156,7 +156,7 @@ Result<size_t> Workers::Next(Worker& self) {
 }
 
 Result<size_t> Workers::Wait(Worker& self, uint64_t start) {
-  if (poll_.WorthPolling(start)) {
+  if (poll_.WorthPolling(start) && cpu_load_.HasSpare(start)) {
     Result<size_t> got = Poll(self, start);
     if (!(got.error() == EAGAIN)) return got;
   }

@@ -29,6 +29,7 @@
 
 #include "fs/base/unique_fd.h"
 #include "fs/fuse/counters.h"
+#include "fs/fuse/cpu_load.h"
 #include "fs/fuse/dev_transport.h"
 #include "fs/fuse/poll_estimate.h"
 #include "fs/fuse/request_buffer.h"
@@ -90,9 +91,10 @@ class Workers {
   const UniqueFd stop_event_;
   const UniqueFd watch_timer_;
 
-  // Whether a thread waits for the device. It alone uses poll_.
+  // Whether a thread waits for the device. It alone uses poll_ and cpu_load_.
   std::atomic<bool> waiting_ = false;
   PollEstimate poll_;
+  CpuLoad cpu_load_;
 
   const size_t cpus_;
   std::atomic<bool> stopping_ = false;

@@ -16,6 +16,7 @@ namespace plyfs {
 struct CachedFd {
   UniqueFd fd;
   bool writable = false;
+  bool append_only = false;  // opened with O_APPEND since nothing else is allowed (chattr +a)
 };
 using FdRef = std::shared_ptr<const CachedFd>;
 

@@ -29,6 +29,12 @@ Errno ClearSetIdsAfterWrite(Core& core, const NodeRef& node, const FdRef& fd) {
   return ChangeAttr(core, node, {.kill_suidgid = true}).error();
 }
 
+// The kernel does not know that the file is append-only, so it has let everybody open it.
+Errno CheckAtEnd(const FdRef& fd, uint64_t offset) {
+  ASSIGN_OR_RETURN(const struct statx stat, StatObject({.dir = fd->fd.get()}));
+  return offset == stat.stx_size ? kOk : Errno(EPERM);
+}
+
 bool WritesFlags(unsigned long command) { return command == FS_IOC_SETFLAGS || command == FS_IOC_FSSETXATTR; }
 
 // Something that ioctl(2) can be called on.
@@ -60,6 +66,7 @@ Result<size_t> ReadData(Core& core, const NodeRef& node, std::span<char> buffer,
 Result<size_t> WriteData(Core& core, const NodeRef& node, std::span<const char> data, uint64_t offset,
                          const WriteOptions& options) {
   ASSIGN_OR_RETURN(const FdRef fd, WritableFd(core, node));
+  if (fd->append_only) RETURN_IF_ERROR(CheckAtEnd(fd, offset));
   if (options.kill_suidgid) RETURN_IF_ERROR(ClearSetIdsAfterWrite(core, node, fd));
   size_t done = 0;
   while (done < data.size()) {

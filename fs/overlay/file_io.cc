@@ -17,18 +17,20 @@ Result<UniqueFd> OpenDespiteMode(const UpperLayer& upper, const ObjectRef& objec
   return fd;
 }
 
-Result<UniqueFd> OpenData(Core& core, const Node& node, DataAccess access) {
+Result<CachedFd> OpenData(Core& core, const Node& node, DataAccess access) {
   if (node.metacopy()) {
     const Layer& data = core.layer(node.rare->data_layer);
-    return OpenRegularBeneath(data.root(), node.rare->data_path);
+    ASSIGN_OR_RETURN(UniqueFd fd, OpenRegularBeneath(data.root(), node.rare->data_path));
+    return CachedFd{.fd = std::move(fd)};
   }
   ASSIGN_OR_RETURN(const Located located, Locate(core, node));
   const int flags = access == DataAccess::kWrite ? O_RDWR : O_RDONLY;
   Result<UniqueFd> fd = OpenRegular(located.ref(), flags);
-  // chattr +a: the kernel has let the caller append, and each write is at the end.
-  if (fd.error() == EPERM && access == DataAccess::kWrite) fd = OpenRegular(located.ref(), flags | O_APPEND);
-  if (fd.error() == EACCES && node.layer == LayerIndex::kUpper) return OpenDespiteMode(core.upper(), located.ref(), flags);
-  return fd;
+  const bool append_only = fd.error() == EPERM && access == DataAccess::kWrite;
+  if (append_only) fd = OpenRegular(located.ref(), flags | O_APPEND);
+  if (fd.error() == EACCES && node.layer == LayerIndex::kUpper) fd = OpenDespiteMode(core.upper(), located.ref(), flags);
+  if (!fd.ok()) return fd.error();
+  return CachedFd{.fd = std::move(fd).value(), .writable = access == DataAccess::kWrite, .append_only = append_only};
 }
 
 }  // namespace
@@ -38,9 +40,8 @@ Result<FdRef> DataFdLocked(Core& core, const Node& node, DataAccess access) {
   if (!node.is_regular()) return Errno(EINVAL);
   FdRef cached = core.files.Get(Value(node.id));
   if (cached && (access == DataAccess::kRead || cached->writable)) return cached;
-  ASSIGN_OR_RETURN(UniqueFd fd, OpenData(core, node, access));
-  auto opened = std::make_shared<const CachedFd>(
-      CachedFd{.fd = std::move(fd), .writable = access == DataAccess::kWrite});
+  ASSIGN_OR_RETURN(CachedFd data, OpenData(core, node, access));
+  auto opened = std::make_shared<const CachedFd>(std::move(data));
   // Under the node's mutex: else a copy-up could come between, and the lower's descriptor would replace the upper's.
   core.files.Put(Value(node.id), opened);
   return FdRef(opened);
