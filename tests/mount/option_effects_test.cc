@@ -91,13 +91,13 @@ TEST_F(OptionEffectsTest, RedirectDir) {
 
 TEST_F(OptionEffectsTest, VolatileLeavesAMarkThatTheNextMountRefuses) {
   MountWith("volatile");
-  EXPECT_TRUE(Exists(work_ + "/work/incompat/volatile"));
+  EXPECT_TRUE(Exists(work_ + "/" + "work/incompat/volatile"));
   Unmount(mnt_);
   const ProgramResult refused = Mount();
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_NE(refused.err.find("volatile"), std::string::npos) << refused.err;
   // podman removes the mark before each mount.
-  ASSERT_EQ(::rmdir((work_ + "/work/incompat/volatile").c_str()), 0);
+  ASSERT_EQ(::rmdir((work_ + "/" + "work/incompat/volatile").c_str()), 0);
   MountWith("");
 }
 
