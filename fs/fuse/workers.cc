@@ -296,8 +296,12 @@ void Workers::Spawn() {
     // Fewer threads do too.
   }
   if (error.ok()) return;
-  LogWarning("cannot start one more thread (errno %d); going on with %zu", error.value(),
-             workers_.size());
+  // Once: whoever lacks threads lacks them at every request.
+  if (!spawn_failed_) {
+    LogWarning("cannot start one more thread (errno %d); going on with %zu", error.value(),
+               workers_.size());
+  }
+  spawn_failed_ = true;
   called_.store(false, std::memory_order_relaxed);
 }
 

@@ -112,7 +112,8 @@ class Workers {
   absl::CondVar none_left_;
   std::vector<std::unique_ptr<Worker>> workers_ ABSL_GUARDED_BY(mutex_);
   std::vector<Worker*> parked_ ABSL_GUARDED_BY(mutex_);  // the last to park is called first
-  RequestCounters ended_ ABSL_GUARDED_BY(mutex_);        // of threads that have ended
+  bool spawn_failed_ ABSL_GUARDED_BY(mutex_) = false;
+  RequestCounters ended_ ABSL_GUARDED_BY(mutex_);  // of threads that have ended
 };
 
 }  // namespace plyfs
