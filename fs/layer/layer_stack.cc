@@ -23,7 +23,7 @@ namespace plyfs {
 namespace {
 
 constexpr int kLockWaitMilliseconds = 5000;
-constexpr int kLockStepMilliseconds = 5;
+constexpr int kLockStepMilliseconds = 1;
 
 // A directory of the union, opened and known by its canonical path.
 struct OpenedDir {
