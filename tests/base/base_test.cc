@@ -60,10 +60,11 @@ struct ErrnoCase {
 };
 
 constexpr ErrnoCase kErrnoCases[] = {
-    {0, false, false},          {ENOENT, true, false},   {ENOTDIR, true, false}, {ENAMETOOLONG, true, false},
-    {EACCES, false, false},     {EIO, false, false},     {ELOOP, false, false},  {ESTALE, false, false},
-    {EOPNOTSUPP, false, true},  {ENOSYS, false, true},   {ENOTTY, false, true},  {EINVAL, false, true},
-    {EPERM, false, false},      {EROFS, false, false},
+    {0, false, false},           {ENOENT, true, false},  {ENOTDIR, true, false},
+    {ENAMETOOLONG, true, false}, {EACCES, false, false}, {EIO, false, false},
+    {ELOOP, false, false},       {ESTALE, false, false}, {EOPNOTSUPP, false, true},
+    {ENOSYS, false, true},       {ENOTTY, false, true},  {EINVAL, false, true},
+    {EPERM, false, false},       {EROFS, false, false},
 };
 
 TEST(ErrnoTest, EachValueIsOfItsClass) {

@@ -37,9 +37,12 @@ struct AclCase {
 const AclCase kAclCases[] = {
     {"OnlyWhatAModeSays", {{ACL_USER_OBJ, 7}, {ACL_GROUP_OBJ, 5}, {ACL_OTHER, 4}}},
     {"NothingForTheGroup", {{ACL_USER_OBJ, 6}, {ACL_GROUP_OBJ, 0}, {ACL_OTHER, 0}}},
-    {"ANamedUser", {{ACL_USER_OBJ, 7}, {ACL_USER, 6, 1234}, {ACL_GROUP_OBJ, 5}, {ACL_MASK, 7}, {ACL_OTHER, 0}}},
-    {"ANarrowMask", {{ACL_USER_OBJ, 7}, {ACL_USER, 7, 1234}, {ACL_GROUP_OBJ, 7}, {ACL_MASK, 1}, {ACL_OTHER, 7}}},
-    {"ANamedGroup", {{ACL_USER_OBJ, 5}, {ACL_GROUP_OBJ, 4}, {ACL_GROUP, 7, 77}, {ACL_MASK, 7}, {ACL_OTHER, 2}}},
+    {"ANamedUser",
+     {{ACL_USER_OBJ, 7}, {ACL_USER, 6, 1234}, {ACL_GROUP_OBJ, 5}, {ACL_MASK, 7}, {ACL_OTHER, 0}}},
+    {"ANarrowMask",
+     {{ACL_USER_OBJ, 7}, {ACL_USER, 7, 1234}, {ACL_GROUP_OBJ, 7}, {ACL_MASK, 1}, {ACL_OTHER, 7}}},
+    {"ANamedGroup",
+     {{ACL_USER_OBJ, 5}, {ACL_GROUP_OBJ, 4}, {ACL_GROUP, 7, 77}, {ACL_MASK, 7}, {ACL_OTHER, 2}}},
     {"AMaskAlone", {{ACL_USER_OBJ, 7}, {ACL_GROUP_OBJ, 7}, {ACL_MASK, 3}, {ACL_OTHER, 7}}},
 };
 constexpr mode_t kModes[] = {0, 0600, 0644, 0666, 0640, 0777, 0751, 0070, 0007, 04755, 02755};
@@ -50,7 +53,8 @@ TEST_P(AclTest, ANewFileInheritsWhatTheKernelGivesIt) {
   const test::TempDir temp;
   const std::string dir = temp.MakeDir("d");
   const std::string acl = Acl(GetParam().acl);
-  ASSERT_EQ(::setxattr(dir.c_str(), kAclDefault, acl.data(), acl.size(), 0), 0) << "the filesystem has no ACLs";
+  ASSERT_EQ(::setxattr(dir.c_str(), kAclDefault, acl.data(), acl.size(), 0), 0)
+      << "the filesystem has no ACLs";
   for (const mode_t mode : kModes) {
     SCOPED_TRACE(mode);
     const std::string path = dir + "/f" + std::to_string(mode);
@@ -71,25 +75,46 @@ TEST_P(AclTest, ANewFileInheritsWhatTheKernelGivesIt) {
     }
   }
 }
-INSTANTIATE_TEST_SUITE_P(OnExt4, AclTest, testing::ValuesIn(kAclCases), [](const auto& row) { return std::string(row.param.name); });
+INSTANTIATE_TEST_SUITE_P(OnExt4, AclTest, testing::ValuesIn(kAclCases),
+                         [](const auto& row) { return std::string(row.param.name); });
 
 TEST(AclFormTest, AMalformedAclIsRefused) {
   const std::string whole = Acl(kAclCases[0].acl);
-  const std::string malformed[] = {"", "x", whole.substr(0, 6), whole.substr(0, 4), Acl(kAclCases[0].acl, 1), whole + "x",
+  const std::string malformed[] = {"",
+                                   "x",
+                                   whole.substr(0, 6),
+                                   whole.substr(0, 4),
+                                   Acl(kAclCases[0].acl, 1),
+                                   whole + "x",
                                    Acl({{0x40, 7}})};
-  for (const std::string& acl : malformed) EXPECT_EQ(InheritAcl(acl, 0644).error().value(), EIO) << acl.size();
+  for (const std::string& acl : malformed)
+    EXPECT_EQ(InheritAcl(acl, 0644).error().value(), EIO) << acl.size();
   const auto same = [](uint32_t id) { return std::optional<uint32_t>(id); };
   EXPECT_EQ(MapAclIds("x", same, same).error().value(), EINVAL);
   EXPECT_EQ(MapAclIds(whole + "x", same, same).error().value(), EINVAL);
 }
 
 TEST(AclFormTest, OnlyTheIdsOfNamedEntriesAreMapped) {
-  const std::string acl = Acl({{ACL_USER_OBJ, 7}, {ACL_USER, 6, 1}, {ACL_GROUP_OBJ, 5}, {ACL_GROUP, 5, 2}, {ACL_MASK, 7}, {ACL_OTHER, 0}});
-  const auto add = [](uint32_t by) { return [by](uint32_t id) { return std::optional<uint32_t>(id + by); }; };
+  const std::string acl = Acl({{ACL_USER_OBJ, 7},
+                               {ACL_USER, 6, 1},
+                               {ACL_GROUP_OBJ, 5},
+                               {ACL_GROUP, 5, 2},
+                               {ACL_MASK, 7},
+                               {ACL_OTHER, 0}});
+  const auto add = [](uint32_t by) {
+    return [by](uint32_t id) { return std::optional<uint32_t>(id + by); };
+  };
   const Result<std::string> mapped = MapAclIds(acl, add(1000), add(2000));
   ASSERT_TRUE(mapped.ok());
-  EXPECT_EQ(*mapped, Acl({{ACL_USER_OBJ, 7}, {ACL_USER, 6, 1001}, {ACL_GROUP_OBJ, 5}, {ACL_GROUP, 5, 2002}, {ACL_MASK, 7}, {ACL_OTHER, 0}}));
-  EXPECT_EQ(MapAclIds(acl, add(1), [](uint32_t) { return std::optional<uint32_t>(); }).error().value(), EINVAL);
+  EXPECT_EQ(*mapped, Acl({{ACL_USER_OBJ, 7},
+                          {ACL_USER, 6, 1001},
+                          {ACL_GROUP_OBJ, 5},
+                          {ACL_GROUP, 5, 2002},
+                          {ACL_MASK, 7},
+                          {ACL_OTHER, 0}}));
+  EXPECT_EQ(
+      MapAclIds(acl, add(1), [](uint32_t) { return std::optional<uint32_t>(); }).error().value(),
+      EINVAL);
 }
 
 }  // namespace

@@ -28,7 +28,9 @@
 namespace plyfs {
 namespace {
 
-UniqueFd OpenDir(const std::string& path) { return UniqueFd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)); }
+UniqueFd OpenDir(const std::string& path) {
+  return UniqueFd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
 
 // --- marks of directories
 struct MarksCase {
@@ -39,7 +41,10 @@ struct MarksCase {
 };
 const MarksCase kMarksCases[] = {
     {"NoMark", {}, 0, {}},
-    {"OtherAttributes", {{"user.a", "y"}, {"trusted.b", "y"}, {"trusted.overlay.origin", "zz"}}, 0, {}},
+    {"OtherAttributes",
+     {{"user.a", "y"}, {"trusted.b", "y"}, {"trusted.overlay.origin", "zz"}},
+     0,
+     {}},
     {"TrustedOpaque", {{"trusted.overlay.opaque", "y"}}, 0, {.opaque = true}},
     {"UserOpaque", {{"user.overlay.opaque", "y"}}, 0, {.opaque = true}},
     {"FuseOverlayfsOpaque", {{"user.fuseoverlayfs.opaque", "y"}}, 0, {.opaque = true}},
@@ -53,14 +58,18 @@ const MarksCase kMarksCases[] = {
     {"UserRedirectBeside", {{"user.overlay.redirect", "name"}}, 0, {.redirect = "name"}},
     {"RedirectOutside", {{"trusted.overlay.redirect", "/../etc"}}, EIO, {}},
     {"EmptyRedirect", {{"trusted.overlay.redirect", ""}}, EIO, {}},
-    {"OpaqueAndRedirect", {{"trusted.overlay.opaque", "y"}, {"user.overlay.redirect", "/x"}}, 0, {.opaque = true, .redirect = "/x"}},
+    {"OpaqueAndRedirect",
+     {{"trusted.overlay.opaque", "y"}, {"user.overlay.redirect", "/x"}},
+     0,
+     {.opaque = true, .redirect = "/x"}},
 };
 class MarksTest : public testing::TestWithParam<MarksCase> {};
 TEST_P(MarksTest, AreReadFromADirectory) {
   const test::TempDir temp;
   const std::string dir = temp.MakeDir("d");
   for (const auto& [name, value] : GetParam().xattrs) {
-    ASSERT_EQ(::setxattr(dir.c_str(), name, value, std::strlen(value), 0), 0) << name << ": run this test as root";
+    ASSERT_EQ(::setxattr(dir.c_str(), name, value, std::strlen(value), 0), 0)
+        << name << ": run this test as root";
   }
   const UniqueFd parent = OpenDir(temp.path());
   const Result<DirMarks> marks = ReadDirMarks({.dir = parent.get(), .name = "d"});
@@ -70,7 +79,8 @@ TEST_P(MarksTest, AreReadFromADirectory) {
   EXPECT_EQ(marks->xattr_whiteouts, GetParam().marks.xattr_whiteouts);
   EXPECT_EQ(marks->redirect, GetParam().marks.redirect);
 }
-INSTANTIATE_TEST_SUITE_P(OnExt4, MarksTest, testing::ValuesIn(kMarksCases), [](const auto& row) { return std::string(row.param.name); });
+INSTANTIATE_TEST_SUITE_P(OnExt4, MarksTest, testing::ValuesIn(kMarksCases),
+                         [](const auto& row) { return std::string(row.param.name); });
 
 TEST(OverrideStatOnDiskTest, IsFoundByItsNamesAndACorruptOneIsAnError) {
   const test::TempDir temp;
@@ -82,7 +92,8 @@ TEST(OverrideStatOnDiskTest, IsFoundByItsNamesAndACorruptOneIsAnError) {
   EXPECT_EQ(DetectOverrideStat(root), OverrideStat::kUser);
   EXPECT_EQ((*ReadOverrideStat(root, OverrideStat::kUser))->uid, 3u);
   ASSERT_TRUE(WriteOverrideStat(root, OverrideStat::kUser, {.uid = 9, .mode = 0711}).ok());
-  EXPECT_EQ((*ReadOverrideStat(root, OverrideStat::kUser))->uid, 9u) << "the new name counts more than the old";
+  EXPECT_EQ((*ReadOverrideStat(root, OverrideStat::kUser))->uid, 9u)
+      << "the new name counts more than the old";
   ASSERT_EQ(::fsetxattr(dir.get(), "user.containers.override_stat", "rubbish", 7, 0), 0);
   EXPECT_EQ(ReadOverrideStat(root, OverrideStat::kUser).error().value(), EIO);
   ASSERT_TRUE(WriteOverrideStat(root, OverrideStat::kPrivileged, {}).ok());
@@ -123,8 +134,10 @@ TEST_P(CopyTest, BytesAndHolesAreTheSame) {
   ASSERT_EQ(::ftruncate(from.get(), row.size), 0);
   for (const Piece& piece : row.pieces) {
     std::string data(piece.length, '\0');
-    for (size_t i = 0; i < data.size(); ++i) data[i] = static_cast<char>(1 + (i * 7 + piece.offset) % 251);
-    ASSERT_EQ(::pwrite(from.get(), data.data(), data.size(), piece.offset), static_cast<ssize_t>(data.size()));
+    for (size_t i = 0; i < data.size(); ++i)
+      data[i] = static_cast<char>(1 + (i * 7 + piece.offset) % 251);
+    ASSERT_EQ(::pwrite(from.get(), data.data(), data.size(), piece.offset),
+              static_cast<ssize_t>(data.size()));
   }
   ASSERT_EQ(::fsync(from.get()), 0);
   struct stat source;
@@ -144,13 +157,15 @@ TEST_P(CopyTest, BytesAndHolesAreTheSame) {
       std::string got(piece.length, '\0');
       const ssize_t there = ::pread(from.get(), expected.data(), expected.size(), piece.offset);
       const ssize_t copied = ::pread(to.get(), got.data(), got.size(), piece.offset);
-      const ssize_t wanted = std::clamp<ssize_t>(static_cast<ssize_t>(size) - piece.offset, 0, there);
+      const ssize_t wanted =
+          std::clamp<ssize_t>(static_cast<ssize_t>(size) - piece.offset, 0, there);
       ASSERT_EQ(copied, wanted);
       EXPECT_TRUE(expected.compare(0, wanted, got, 0, wanted) == 0) << "at " << piece.offset;
     }
   }
 }
-INSTANTIATE_TEST_SUITE_P(OnExt4, CopyTest, testing::ValuesIn(kCopyCases), [](const auto& row) { return std::string(row.param.name); });
+INSTANTIATE_TEST_SUITE_P(OnExt4, CopyTest, testing::ValuesIn(kCopyCases),
+                         [](const auto& row) { return std::string(row.param.name); });
 
 TEST(CopyLimitTest, ATargetThatMayNotGrowIsAnError) {
   const test::TempDir temp;
@@ -187,7 +202,8 @@ TEST_F(WorkTest, OpeningSweepsWhatAnEarlierServerLeftButKeepsTheIndex) {
   const std::string base = temp_ / "work/plyfs/";
   std::filesystem::create_directories(base + "tmp/t1/a/b");
   std::ofstream(base + "tmp/t1/a/file") << "x";
-  ASSERT_EQ(::mknod((base + "tmp/t1/whiteout").c_str(), S_IFCHR, makedev(0, 0)), 0) << "run this test as root";
+  ASSERT_EQ(::mknod((base + "tmp/t1/whiteout").c_str(), S_IFCHR, makedev(0, 0)), 0)
+      << "run this test as root";
   ASSERT_EQ(::symlink("/etc", (base + "tmp/link").c_str()), 0);
   ASSERT_EQ(::mkfifo((base + "tmp/fifo").c_str(), 0), 0);
   std::ofstream(base + "orphans/17") << "x";
@@ -222,7 +238,8 @@ TEST_F(WorkTest, DirectoriesWithoutPermissionAreOpenedUpAndRemoved) {
   ASSERT_EQ(::chmod(temp_.path().c_str(), 0755), 0);
   const int error = test::RunAs({.uid = 1000, .gid = 1000}, [&] {
     const UniqueFd dir = OpenDir(temp_ / "work");
-    if (::mkdirat(dir.get(), "locked", 0700) != 0 || ::mkdirat(dir.get(), "locked/in", 0700) != 0) return errno;
+    if (::mkdirat(dir.get(), "locked", 0700) != 0 || ::mkdirat(dir.get(), "locked/in", 0700) != 0)
+      return errno;
     if (::fchmodat(dir.get(), "locked", 0, 0) != 0) return errno;
     return RemoveTree({.dir = dir.get(), .name = "locked"}).value();
   });
@@ -260,14 +277,17 @@ class WhiteoutTest : public testing::TestWithParam<WhiteoutCase> {
     const WhiteoutCase& row = GetParam();
     upper_ = std::make_unique<UpperLayer>(
         "upper", OpenDir(temp_.MakeDir("upper")), 0, OverrideStat::kNone,
-        UpperCapabilities{.whiteouts = row.format, .rename_whiteout = row.rename_whiteout, .rename_exchange = row.rename_exchange});
+        UpperCapabilities{.whiteouts = row.format,
+                          .rename_whiteout = row.rename_whiteout,
+                          .rename_exchange = row.rename_exchange});
   }
   ObjectRef In(const char* name) const { return {.dir = upper_->root(), .name = name}; }
   // Whether the upper hides `name` of the layers below, and shows nothing under it itself.
   bool Hides(const char* name) const {
     const LayerEntry entry = upper_->Lookup(upper_->root(), {}, Name::Trusted(name)).value();
     if (entry.kind == LayerEntry::kWhiteout) return true;
-    return entry.kind == LayerEntry::kAbsent && upper_->HasWhFile(upper_->root(), Name::Trusted(name)).value();
+    return entry.kind == LayerEntry::kAbsent &&
+           upper_->HasWhFile(upper_->root(), Name::Trusted(name)).value();
   }
 
   test::TempDir temp_;
@@ -286,7 +306,11 @@ TEST_P(WhiteoutTest, AFileOrDirectoryIsReplacedAndMovesAway) {
   ASSERT_TRUE(upper_->MakeDirectory(In("dir"), 0700).ok());
   for (const char* name : {"file", "dir"}) {
     const std::string away = work_->NewTempName();
-    ASSERT_EQ(upper_->ReplaceByWhiteout(In(name), {.dir = work_->tmp(), .name = away.c_str()}, *work_).value(), 0) << name;
+    ASSERT_EQ(
+        upper_->ReplaceByWhiteout(In(name), {.dir = work_->tmp(), .name = away.c_str()}, *work_)
+            .value(),
+        0)
+        << name;
     EXPECT_TRUE(Hides(name));
     EXPECT_TRUE(StatObject({.dir = work_->tmp(), .name = away.c_str()}).ok()) << name;
     EXPECT_TRUE(work_->Discard(away).ok());
@@ -301,7 +325,9 @@ TEST_P(WhiteoutTest, ANameThatCameBackCanBeHiddenAgain) {
   }
   ASSERT_TRUE(upper_->MakeFile(In("a"), 0600).ok());
   const std::string away = work_->NewTempName();
-  EXPECT_EQ(upper_->ReplaceByWhiteout(In("a"), {.dir = work_->tmp(), .name = away.c_str()}, *work_).value(), 0);
+  EXPECT_EQ(upper_->ReplaceByWhiteout(In("a"), {.dir = work_->tmp(), .name = away.c_str()}, *work_)
+                .value(),
+            0);
   EXPECT_TRUE(Hides("a"));
 }
 

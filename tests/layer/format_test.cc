@@ -1,5 +1,5 @@
-// format_test.cc: texts that the layers keep or users write: id ranges, override_stat, names of attributes, redirects.
-// Not here: anything on a disk (disk_test.cc).
+// format_test.cc: texts that the layers keep or users write: id ranges, override_stat, names of
+// attributes, redirects. Not here: anything on a disk (disk_test.cc).
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -46,18 +46,22 @@ constexpr RangesCase kRangesCases[] = {
     {"NeighboursDoNotOverlap", "0:1000:10:10:1010:10", true},
 };
 class RangesTest : public testing::TestWithParam<RangesCase> {};
-TEST_P(RangesTest, IsParsed) { EXPECT_EQ(IdRanges::Parse(GetParam().text).has_value(), GetParam().parses); }
+TEST_P(RangesTest, IsParsed) {
+  EXPECT_EQ(IdRanges::Parse(GetParam().text).has_value(), GetParam().parses);
+}
 INSTANTIATE_TEST_SUITE_P(Texts, RangesTest, testing::ValuesIn(kRangesCases), RowName<RangesCase>);
 
 TEST(IdRangesTest, IdsAreMappedBothWaysAndTheRestOverflows) {
   const IdRanges ranges = *IdRanges::Parse("0:1000:1:1:100000:65536");
-  const std::pair<uint32_t, uint32_t> mapped[] = {{0, 1000}, {1, 100000}, {2, 100001}, {65536, 165535}};
+  const std::pair<uint32_t, uint32_t> mapped[] = {
+      {0, 1000}, {1, 100000}, {2, 100001}, {65536, 165535}};
   for (const auto& [disk, shown] : mapped) {
     EXPECT_EQ(ranges.ToShown(disk), shown);
     EXPECT_EQ(ranges.ToDisk(shown), disk);
   }
   for (const uint32_t disk : {65537u, 4294967295u}) EXPECT_EQ(ranges.ToShown(disk), 65534u) << disk;
-  for (const uint32_t shown : {0u, 999u, 1001u, 165536u}) EXPECT_FALSE(ranges.ToDisk(shown)) << shown;
+  for (const uint32_t shown : {0u, 999u, 1001u, 165536u})
+    EXPECT_FALSE(ranges.ToDisk(shown)) << shown;
 }
 
 TEST(IdRangesTest, WithoutRangesEveryIdIsItself) {
@@ -94,8 +98,14 @@ const OverrideCase kOverrideCases[] = {
     {"Directory", "1:2:755:dir", true, {.uid = 1, .gid = 2, .mode = 0755, .type = S_IFDIR}},
     {"Fifo", "1:2:644:pipe", true, {.uid = 1, .gid = 2, .mode = 0644, .type = S_IFIFO}},
     {"Symlink", "1:2:777:symlink", true, {.uid = 1, .gid = 2, .mode = 0777, .type = S_IFLNK}},
-    {"BlockDevice", "0:6:660:block-8-1", true, {.gid = 6, .mode = 0660, .type = S_IFBLK, .rdev = makedev(8, 1)}},
-    {"CharDevice", "0:0:666:char-1-3", true, {.mode = 0666, .type = S_IFCHR, .rdev = makedev(1, 3)}},
+    {"BlockDevice",
+     "0:6:660:block-8-1",
+     true,
+     {.gid = 6, .mode = 0660, .type = S_IFBLK, .rdev = makedev(8, 1)}},
+    {"CharDevice",
+     "0:0:666:char-1-3",
+     true,
+     {.mode = 0666, .type = S_IFCHR, .rdev = makedev(1, 3)}},
     {"LargestIds", "4294967295:4294967295:0", true, {.uid = 4294967295u, .gid = 4294967295u}},
     {"Empty", "", false},
     {"TwoNumbers", "0:0", false},
@@ -124,7 +134,8 @@ TEST_P(OverrideTest, IsParsedAndWrittenBack) {
     EXPECT_EQ(read.rdev, expected.rdev);
   }
 }
-INSTANTIATE_TEST_SUITE_P(Texts, OverrideTest, testing::ValuesIn(kOverrideCases), RowName<OverrideCase>);
+INSTANTIATE_TEST_SUITE_P(Texts, OverrideTest, testing::ValuesIn(kOverrideCases),
+                         RowName<OverrideCase>);
 
 // --- names of attributes
 struct XattrCase {
@@ -161,7 +172,8 @@ TEST_P(XattrNameTest, IsEscapedAndShown) {
 INSTANTIATE_TEST_SUITE_P(Names, XattrNameTest, testing::ValuesIn(kXattrCases), RowName<XattrCase>);
 
 TEST(XattrNameTest, NobodyMayForgeOwnersFromInside) {
-  for (const char* name : {"user.fuseoverlayfs.opaque", "user.containers.override_stat", "security.fuseoverlayfs.override_stat"}) {
+  for (const char* name : {"user.fuseoverlayfs.opaque", "user.containers.override_stat",
+                           "security.fuseoverlayfs.override_stat"}) {
     EXPECT_FALSE(EscapeXattrName(name)) << name;
   }
 }
@@ -194,8 +206,11 @@ const RedirectCase kRedirectCases[] = {
     {"PathTooLong", "/" + std::string(5000, 'a'), false},
 };
 class RedirectTest : public testing::TestWithParam<RedirectCase> {};
-TEST_P(RedirectTest, LeadsOnlyIntoTheLayer) { EXPECT_EQ(IsSafeRedirect(GetParam().text), GetParam().safe); }
-INSTANTIATE_TEST_SUITE_P(Texts, RedirectTest, testing::ValuesIn(kRedirectCases), RowName<RedirectCase>);
+TEST_P(RedirectTest, LeadsOnlyIntoTheLayer) {
+  EXPECT_EQ(IsSafeRedirect(GetParam().text), GetParam().safe);
+}
+INSTANTIATE_TEST_SUITE_P(Texts, RedirectTest, testing::ValuesIn(kRedirectCases),
+                         RowName<RedirectCase>);
 
 TEST(WhiteoutNameTest, OnlyANameThatLeavesRoomHasAWhiteoutFile) {
   EXPECT_EQ(WhNameOf("a"), ".wh.a");

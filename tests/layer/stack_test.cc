@@ -1,7 +1,7 @@
 // stack_test.cc: which directories make a union, and what is said about those that do not.
 // Not here: the syntax of options (tests/mount).
-#include <gtest/gtest.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -27,24 +27,50 @@ struct RefusalCase {
   std::vector<std::string> message;
 };
 const RefusalCase kRefusalCases[] = {
-    {"MissingLower", [](const auto& t, auto* o) { o->lowers.push_back(t / "none"); }, {"lowerdir", "none", "must exist"}},
-    {"LowerIsAFile", [](const auto& t, auto* o) { o->lowers = {t / "file"}; }, {"lowerdir", "file", "must be a directory"}},
-    {"MissingUpper", [](const auto& t, auto* o) { o->upper = t / "none"; }, {"upperdir", "none", "must exist"}},
-    {"MissingWork", [](const auto& t, auto* o) { o->work = t / "none"; }, {"workdir", "none", "must exist"}},
-    {"WorkIsUpper", [](const auto&, auto* o) { o->work = o->upper; }, {"upperdir", "overlaps workdir", "apart"}},
+    {"MissingLower",
+     [](const auto& t, auto* o) { o->lowers.push_back(t / "none"); },
+     {"lowerdir", "none", "must exist"}},
+    {"LowerIsAFile",
+     [](const auto& t, auto* o) { o->lowers = {t / "file"}; },
+     {"lowerdir", "file", "must be a directory"}},
+    {"MissingUpper",
+     [](const auto& t, auto* o) { o->upper = t / "none"; },
+     {"upperdir", "none", "must exist"}},
+    {"MissingWork",
+     [](const auto& t, auto* o) { o->work = t / "none"; },
+     {"workdir", "none", "must exist"}},
+    {"WorkIsUpper",
+     [](const auto&, auto* o) { o->work = o->upper; },
+     {"upperdir", "overlaps workdir", "apart"}},
     {"WorkInsideUpper", [](const auto& t, auto* o) { o->work = t / "upper/sub"; }, {"overlaps"}},
-    {"UpperInsideWork", [](const auto& t, auto* o) { o->work = t / "upper"; o->upper = t / "upper/sub"; }, {"overlaps"}},
-    {"UpperIsALower", [](const auto& t, auto* o) { o->lowers.push_back(t / "upper"); }, {"upperdir", "overlaps lowerdir"}},
-    {"UpperInsideALower", [](const auto& t, auto* o) { o->upper = t / "lower/sub"; }, {"overlaps lowerdir"}},
-    {"UpperIsALowerByASymlink", [](const auto& t, auto* o) { o->lowers.push_back(t / "link_to_upper"); }, {"overlaps"}},
-    {"WorkOnAnotherFilesystem", [](const auto&, auto* o) { o->work = "/dev/shm"; }, {"workdir", "same filesystem"}},
-    {"UpperNotWritable", [](const auto& t, auto* o) { o->upper = t / "readonly"; }, {"upperdir", "must be writable"}},
+    {"UpperInsideWork",
+     [](const auto& t, auto* o) {
+       o->work = t / "upper";
+       o->upper = t / "upper/sub";
+     },
+     {"overlaps"}},
+    {"UpperIsALower",
+     [](const auto& t, auto* o) { o->lowers.push_back(t / "upper"); },
+     {"upperdir", "overlaps lowerdir"}},
+    {"UpperInsideALower",
+     [](const auto& t, auto* o) { o->upper = t / "lower/sub"; },
+     {"overlaps lowerdir"}},
+    {"UpperIsALowerByASymlink",
+     [](const auto& t, auto* o) { o->lowers.push_back(t / "link_to_upper"); },
+     {"overlaps"}},
+    {"WorkOnAnotherFilesystem",
+     [](const auto&, auto* o) { o->work = "/dev/shm"; },
+     {"workdir", "same filesystem"}},
+    {"UpperNotWritable",
+     [](const auto& t, auto* o) { o->upper = t / "readonly"; },
+     {"upperdir", "must be writable"}},
 };
 
 class RefusalTest : public testing::TestWithParam<RefusalCase> {
  protected:
   RefusalTest() {
-    for (const char* dir : {"lower", "lower/sub", "upper", "upper/sub", "work", "readonly"}) temp_.MakeDir(dir);
+    for (const char* dir : {"lower", "lower/sub", "upper", "upper/sub", "work", "readonly"})
+      temp_.MakeDir(dir);
     std::ofstream(temp_ / "file") << "x";
     std::filesystem::create_directory_symlink(temp_ / "upper", temp_ / "link_to_upper");
     options_.lowers = {temp_ / "lower"};
@@ -52,7 +78,8 @@ class RefusalTest : public testing::TestWithParam<RefusalCase> {
     options_.work = temp_ / "work";
     // A read-only mount of its own.
     ::mount((temp_ / "readonly").c_str(), (temp_ / "readonly").c_str(), nullptr, MS_BIND, nullptr);
-    ::mount(nullptr, (temp_ / "readonly").c_str(), nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr);
+    ::mount(nullptr, (temp_ / "readonly").c_str(), nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY,
+            nullptr);
   }
   ~RefusalTest() override { ::umount2((temp_ / "readonly").c_str(), MNT_DETACH); }
 
@@ -65,7 +92,8 @@ TEST_P(RefusalTest, TheMessageNamesOptionAndPathAndSaysWhatToDo) {
   LayerStack stack;
   MountError error;
   ASSERT_FALSE(OpenLayerStack(options_, &stack, &error));
-  for (const std::string& part : GetParam().message) EXPECT_NE(error.message.find(part), std::string::npos) << error.message;
+  for (const std::string& part : GetParam().message)
+    EXPECT_NE(error.message.find(part), std::string::npos) << error.message;
 }
 INSTANTIATE_TEST_SUITE_P(Directories, RefusalTest, testing::ValuesIn(kRefusalCases),
                          [](const auto& row) { return std::string(row.param.name); });
@@ -122,7 +150,8 @@ TEST_F(StackTest, AVolatileUpperIsNotBelievedAgain) {
 
 // --- what an upper can do
 void ExpectNativeUpper(const std::string& dir, bool force_wh) {
-  Result<std::unique_ptr<WorkDir>> work = WorkDir::Open(UniqueFd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
+  Result<std::unique_ptr<WorkDir>> work =
+      WorkDir::Open(UniqueFd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
   ASSERT_TRUE(work.ok());
   const Result<UpperCapabilities> can = ProbeUpper(**work, {.force_wh_whiteouts = force_wh});
   ASSERT_TRUE(can.ok());
@@ -146,15 +175,18 @@ TEST(ProbeTest, ForcedWhiteoutFilesAreUsedThoughDevicesWork) {
 TEST(ProbeTest, TmpfsCanDoAllThatNativeMarksNeed) {
   const test::TempDir temp;
   const std::string dir = temp.MakeDir("tmpfs");
-  ASSERT_EQ(::mount("tmpfs", dir.c_str(), "tmpfs", 0, "size=1m"), 0) << "this test mounts: run it as root";
+  ASSERT_EQ(::mount("tmpfs", dir.c_str(), "tmpfs", 0, "size=1m"), 0)
+      << "this test mounts: run it as root";
   ExpectNativeUpper(dir, false);
   EXPECT_EQ(::umount(dir.c_str()), 0);
 }
 TEST(ProbeTest, AFilesystemThatIsFullIsAnError) {
   const test::TempDir temp;
   const std::string dir = temp.MakeDir("tmpfs");
-  ASSERT_EQ(::mount("tmpfs", dir.c_str(), "tmpfs", 0, "size=1m,nr_inodes=5"), 0) << "this test mounts: run it as root";
-  Result<std::unique_ptr<WorkDir>> work = WorkDir::Open(UniqueFd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
+  ASSERT_EQ(::mount("tmpfs", dir.c_str(), "tmpfs", 0, "size=1m,nr_inodes=5"), 0)
+      << "this test mounts: run it as root";
+  Result<std::unique_ptr<WorkDir>> work =
+      WorkDir::Open(UniqueFd(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
   if (work.ok()) {
     EXPECT_EQ(ProbeUpper(**work, {}).error().value(), ENOSPC);
   } else {
@@ -180,7 +212,8 @@ constexpr OwnerCase kOwnerCases[] = {
 
 TEST(CallerScopeTest, WhatIsMadeHasItsOwnerAndModeAtOnce) {
   const test::TempDir temp;
-  ASSERT_EQ(::chmod(temp.path().c_str(), 0700), 0);  // the other owner may not write there by itself
+  ASSERT_EQ(::chmod(temp.path().c_str(), 0700),
+            0);  // the other owner may not write there by itself
   for (const OwnerCase& row : kOwnerCases) {
     const int error = test::RunInChild([&] {
       const std::string path = temp / row.name;
@@ -196,9 +229,12 @@ TEST(CallerScopeTest, WhatIsMadeHasItsOwnerAndModeAtOnce) {
       if (stat.st_uid != row.as.uid || stat.st_gid != row.as.gid) return 201;
       if ((stat.st_mode & 07777) != row.expected) return 202;
       // Afterwards the thread is itself again, with all that it may do.
-      const int after = ::open((path + ".after").c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+      const int after =
+          ::open((path + ".after").c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
       if (after < 0) return errno;
-      if (::fstat(after, &stat) != 0 || stat.st_uid != 0 || stat.st_gid != 0 || (stat.st_mode & 07777) != 0666) return 203;
+      if (::fstat(after, &stat) != 0 || stat.st_uid != 0 || stat.st_gid != 0 ||
+          (stat.st_mode & 07777) != 0666)
+        return 203;
       return 0;
     });
     EXPECT_EQ(error, 0) << row.name;

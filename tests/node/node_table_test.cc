@@ -24,7 +24,9 @@ std::unique_ptr<DirState> UpperDir() {
 NodeTable::Init File(DiskInode key = {}) {
   return {.type = S_IFREG, .layer = LayerIndex{1}, .ino = {7}, .inode_key = key};
 }
-NodeTable::Init Dir() { return {.type = S_IFDIR, .layer = LayerIndex::kUpper, .ino = {8}, .dir = UpperDir()}; }
+NodeTable::Init Dir() {
+  return {.type = S_IFDIR, .layer = LayerIndex::kUpper, .ino = {8}, .dir = UpperDir()};
+}
 
 class NodeTableTest : public testing::Test {
  protected:
@@ -249,7 +251,8 @@ TEST_F(NodeTableTest, ShrinkingKeepsEverything) {
   }
 }
 
-// Each thread does what the kernel may: looks up, forgets, adds and takes names; the nodes are few, so that they meet.
+// Each thread does what the kernel may: looks up, forgets, adds and takes names; the nodes are few,
+// so that they meet.
 TEST(NodeTableThreadTest, ThreadsThatLookUpAndForgetLeaveOnlyTheRoot) {
   constexpr int kThreads = 6;
   constexpr int kRounds = 20000;
@@ -269,7 +272,8 @@ TEST(NodeTableThreadTest, ThreadsThatLookUpAndForgetLeaveOnlyTheRoot) {
           const std::string name = std::to_string(n);
           NodeRef file = random() % 2 == 0 ? table.FindChild(*dir, name) : NodeRef();
           if (!file) file = table.Insert(dir, name, File({1, n + 1}));
-          if (random() % 8 == 0) table.AddName(*file, table.root(), "alias" + name, FirstName::kKeep);
+          if (random() % 8 == 0)
+            table.AddName(*file, table.root(), "alias" + name, FirstName::kKeep);
           table.AddLookup(*file);
           counted.push_back(file->id);
           EXPECT_TRUE(table.Find(file->id) == file);

@@ -1,6 +1,7 @@
-// concurrency_test.cc: many threads on one Overlay, as many requests of one mount; the interesting run of it is the one under
-// ThreadSanitizer, and the one with Abseil's deadlock detection (on unless a program turns it off).
-// Not here: single-threaded semantics (tests/syscalls, tests/model).
+// concurrency_test.cc: many threads on one Overlay, as many requests of one mount; the interesting
+// run of it is the one under ThreadSanitizer, and the one with Abseil's deadlock detection (on
+// unless a program turns it off). Not here: single-threaded semantics (tests/syscalls,
+// tests/model).
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -35,7 +36,8 @@ void FillLower(const Union& u) {
   for (const char* dir : kDirs) {
     const std::string path = u.layer(1) + "/" + dir;
     std::filesystem::create_directory(path);
-    for (int i = 0; i < kNames; i += 2) WriteHostFile(path + "/" + FileName(i), std::string(40000 + i, kByte));
+    for (int i = 0; i < kNames; i += 2)
+      WriteHostFile(path + "/" + FileName(i), std::string(40000 + i, kByte));
     ::symlink("nowhere", (path + "/l").c_str());
   }
   // Hard links within a directory and over two of them.
@@ -45,10 +47,12 @@ void FillLower(const Union& u) {
   std::filesystem::create_directory(u.layer(1) + "/c/deep");
 }
 
-// One client: looks names up, does one thing, and forgets what it has looked up, as the kernel does under memory pressure.
+// One client: looks names up, does one thing, and forgets what it has looked up, as the kernel does
+// under memory pressure.
 class Client {
  public:
   Client(Overlay& overlay, unsigned seed) : overlay_(overlay), random_(seed) {}
+  virtual ~Client() = default;
 
   void Run(int operations) {
     for (int i = 0; i < operations; ++i) {
@@ -57,7 +61,8 @@ class Client {
     }
   }
 
-  // Every errno that was answered; how often unlink(2) gave one that it has no reason for; bytes read that nobody has written.
+  // Every errno that was answered; how often unlink(2) gave one that it has no reason for; bytes
+  // read that nobody has written.
   std::set<int> errors;
   int wrong_unlinks = 0;
   int wrong_bytes = 0;
@@ -75,22 +80,39 @@ class Client {
         wrong_unlinks += !(error.ok() || error == ENOENT || error == EISDIR);
         break;
       }
-      case 1: Take(overlay_.Mknod(dir, Component(name), {.mode = S_IFREG | 0644}, {})); break;
-      case 2: Note(overlay_.Rename(dir, Component(name), dir, Component(other), 0)); break;
-      case 3: Note(overlay_.Rename(dir, Component(name), dir, Component(other), RENAME_EXCHANGE)); break;
+      case 1:
+        Take(overlay_.Mknod(dir, Component(name), {.mode = S_IFREG | 0644}, {}));
+        break;
+      case 2:
+        Note(overlay_.Rename(dir, Component(name), dir, Component(other), 0));
+        break;
+      case 3:
+        Note(overlay_.Rename(dir, Component(name), dir, Component(other), RENAME_EXCHANGE));
+        break;
       case 4:
         if (const NodeId to = Directory(); to != NodeId::kNone) {
           Note(overlay_.Rename(dir, Component(name), to, Component(other), 0));
         }
         break;
       case 5:
-        if (const NodeId id = Look(dir, name); id != NodeId::kNone) Take(overlay_.Link(id, dir, Component(other)));
+        if (const NodeId id = Look(dir, name); id != NodeId::kNone)
+          Take(overlay_.Link(id, dir, Component(other)));
         break;
-      case 6: Write(Look(dir, name)); break;
-      case 7: Read(Look(dir, name)); break;
-      case 8: ListAll(dir, ReaddirMode::kPlus); break;
-      case 9: ListAll(dir, ReaddirMode::kNames); break;
-      case 10: Change(Look(dir, name)); break;
+      case 6:
+        Write(Look(dir, name));
+        break;
+      case 7:
+        Read(Look(dir, name));
+        break;
+      case 8:
+        ListAll(dir, ReaddirMode::kPlus);
+        break;
+      case 9:
+        ListAll(dir, ReaddirMode::kNames);
+        break;
+      case 10:
+        Change(Look(dir, name));
+        break;
       case 11:
         Take(overlay_.Mkdir(dir, Component("sub"), {.mode = 0755}, {}));
         Note(overlay_.Rmdir(dir, Component("sub")));
@@ -137,10 +159,18 @@ class Client {
   void Change(NodeId id) {
     if (id == NodeId::kNone) return;
     switch (Pick(4)) {
-      case 0: Note(overlay_.SetAttr(id, {.mode = 0600 + Pick(8)}, {}).error()); break;
-      case 1: Note(overlay_.SetAttr(id, {.size = 0}, {}).error()); break;
-      case 2: Note(overlay_.SetXattr(id, "user.test", std::string_view("value"), 0, false)); break;
-      case 3: Note(overlay_.GetAttr(id).error()); break;
+      case 0:
+        Note(overlay_.SetAttr(id, {.mode = 0600 + Pick(8)}, {}).error());
+        break;
+      case 1:
+        Note(overlay_.SetAttr(id, {.size = 0}, {}).error());
+        break;
+      case 2:
+        Note(overlay_.SetXattr(id, "user.test", std::string_view("value"), 0, false));
+        break;
+      case 3:
+        Note(overlay_.GetAttr(id).error());
+        break;
     }
   }
   void ListAll(NodeId dir, ReaddirMode mode) {
@@ -189,10 +219,19 @@ class MovingClient : public Client {
     const std::string& name = names[Pick(3)];
     const std::string& other = names[Pick(3)];
     switch (Pick(4)) {
-      case 0: Note(overlay_.Rename(a, Component(name), c, Component(other), 0)); break;
-      case 1: Note(overlay_.Rename(c, Component(name), a, Component(other), 0)); break;
-      case 2: Note(overlay_.Rename(a, Component(name), c, Component(other), RENAME_EXCHANGE)); break;
-      case 3: Note(overlay_.Rename(NodeId::kRoot, Component("a"), NodeId::kRoot, Component("c"), RENAME_EXCHANGE)); break;
+      case 0:
+        Note(overlay_.Rename(a, Component(name), c, Component(other), 0));
+        break;
+      case 1:
+        Note(overlay_.Rename(c, Component(name), a, Component(other), 0));
+        break;
+      case 2:
+        Note(overlay_.Rename(a, Component(name), c, Component(other), RENAME_EXCHANGE));
+        break;
+      case 3:
+        Note(overlay_.Rename(NodeId::kRoot, Component("a"), NodeId::kRoot, Component("c"),
+                             RENAME_EXCHANGE));
+        break;
     }
   }
 };
@@ -200,11 +239,14 @@ class MovingClient : public Client {
 template <typename AnyClient>
 void RunClients(Union& u, int operations) {
   std::vector<std::unique_ptr<AnyClient>> clients;
-  for (int i = 0; i < kThreads; ++i) clients.push_back(std::make_unique<AnyClient>(u.overlay(), 1234 + i));
+  for (int i = 0; i < kThreads; ++i)
+    clients.push_back(std::make_unique<AnyClient>(u.overlay(), 1234 + i));
   std::vector<std::thread> threads;
-  for (auto& client : clients) threads.emplace_back([&client, operations] { client->Run(operations); });
+  for (auto& client : clients)
+    threads.emplace_back([&client, operations] { client->Run(operations); });
   for (std::thread& thread : threads) thread.join();
-  // What a name can honestly answer while others change it. Never: EIO, ESTALE, EINVAL, EBADF, ENOTTY.
+  // What a name can honestly answer while others change it. Never: EIO, ESTALE, EINVAL, EBADF,
+  // ENOTTY.
   const std::set<int> honest = {ENOENT, EEXIST, EISDIR, ENOTDIR, ENOTEMPTY};
   for (const auto& client : clients) {
     for (const int error : client->errors) EXPECT_TRUE(honest.contains(error)) << "errno " << error;
@@ -214,14 +256,16 @@ void RunClients(Union& u, int operations) {
 }
 
 void CheckWhatIsLeft(Union& u) {
-  EXPECT_EQ(u.overlay().Counters().nodes, 1u) << "every reference has been dropped; only the root may be left";
+  EXPECT_EQ(u.overlay().Counters().nodes, 1u)
+      << "every reference has been dropped; only the root may be left";
   EXPECT_EQ(EntriesIn(u.work() + "/plyfs/tmp"), 0u);
   EXPECT_EQ(EntriesIn(u.work() + "/plyfs/orphans"), 0u);
   const std::string before = Snapshot(u, Compare::kRemount);
   EXPECT_EQ(before.find("errno"), std::string::npos) << before;
   EXPECT_EQ(before.find("differs"), std::string::npos) << before;
   u.Open();
-  EXPECT_EQ(Snapshot(u, Compare::kRemount), before) << "after a remount the union shows something else";
+  EXPECT_EQ(Snapshot(u, Compare::kRemount), before)
+      << "after a remount the union shows something else";
 }
 
 TEST(ConcurrencyTest, ThreadsOnTheSameFilesKeepTheUnionWhole) {
@@ -241,7 +285,8 @@ TEST(ConcurrencyTest, ThreadsOnTheSameFilesKeepTheUnionWholeWithWhiteoutFiles) {
 }
 
 TEST(ConcurrencyTest, DirectoriesMoveUnderTheFeetOfOtherThreads) {
-  // A move turns parent and child of two mutexes round, under the exclusive tree lock; the detector remembers the old order.
+  // A move turns parent and child of two mutexes round, under the exclusive tree lock; the detector
+  // remembers the old order.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   {
     Union u;
@@ -260,7 +305,9 @@ TEST(ConcurrencyTest, TwoNamesOfOneLowerFileLookedUpAtOnceAreOneNode) {
   std::filesystem::create_directory(u.layer(1) + "/q");
   for (int i = 0; i < kFiles; ++i) {
     WriteHostFile(u.layer(1) + "/p/" + FileName(i), "one file");
-    ASSERT_EQ(::link((u.layer(1) + "/p/" + FileName(i)).c_str(), (u.layer(1) + "/q/" + FileName(i)).c_str()), 0);
+    ASSERT_EQ(::link((u.layer(1) + "/p/" + FileName(i)).c_str(),
+                     (u.layer(1) + "/q/" + FileName(i)).c_str()),
+              0);
   }
   u.Open();
   const NodeId dirs[] = {u.At("p"), u.At("q")};
@@ -271,7 +318,8 @@ TEST(ConcurrencyTest, TwoNamesOfOneLowerFileLookedUpAtOnceAreOneNode) {
     const auto look = [&](int side) {
       for (int i = 0; i < kFiles; ++i) {
         ++arrived[i];
-        while (arrived[i] < 2) std::this_thread::yield();  // both at once, as far as that can be had
+        while (arrived[i] < 2)
+          std::this_thread::yield();  // both at once, as far as that can be had
         const std::string name = FileName(i);
         const Result<Entry> entry = u.overlay().Lookup(dirs[side], Component(name));
         if (entry.ok()) ids[side][i] = entry->id;
@@ -307,7 +355,8 @@ TEST(ConcurrencyTest, ManyWritersCopyAFileUpOnce) {
   EXPECT_EQ(u.overlay().Counters().copied_up_files, 1u);
   std::string data(kThreads * 100, '\0');
   ASSERT_TRUE(u.overlay().Read(id, data, 0).ok());
-  for (int i = 0; i < kThreads; ++i) EXPECT_EQ(data[i * 100 + 50], '0' + i) << "a write was lost in the copy-up";
+  for (int i = 0; i < kThreads; ++i)
+    EXPECT_EQ(data[i * 100 + 50], '0' + i) << "a write was lost in the copy-up";
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
-// fault_injection.h: makes the n-th system call of this thread fail, so that every step of an operation fails once.
-// The linker puts a wrapper between the program and the C library (-Wl,--wrap=…, see meson.build); fs/ knows nothing of it.
-// Not here: what must hold after a failure (fault_test.cc).
-// Thread safety: counts and fails only calls of the thread that armed it.
+// fault_injection.h: makes the n-th system call of this thread fail, so that every step of an
+// operation fails once. The linker puts a wrapper between the program and the C library
+// (-Wl,--wrap=…, see meson.build); fs/ knows nothing of it. Not here: what must hold after a
+// failure (fault_test.cc). Thread safety: counts and fails only calls of the thread that armed it.
 #pragma once
 
 #include <string>

@@ -1,6 +1,7 @@
-// fault_test.cc: every step of every operation fails once. If the operation then says that it failed, the union is as it was;
-// if it says that it succeeded, the union is as after a success; for the same server and for the one after a remount.
-// Not here: how a call is made to fail (fault_injection.h).
+// fault_test.cc: every step of every operation fails once. If the operation then says that it
+// failed, the union is as it was; if it says that it succeeded, the union is as after a success;
+// for the same server and for the one after a remount. Not here: how a call is made to fail
+// (fault_injection.h).
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -37,19 +38,27 @@ Errno Rename(Union& u, const Place& from, const Place& to, unsigned flags = 0) {
   return u.overlay().Rename(from.dir, from.name(), to.dir, to.name(), flags);
 }
 Errno Make(Union& u, const Place& at, mode_t mode = S_IFREG | 0640) {
-  return Keep(u, u.overlay().Mknod(at.dir, at.name(), {.mode = mode}, {.uid = 5, .gid = 6, .umask = 022}));
+  return Keep(
+      u, u.overlay().Mknod(at.dir, at.name(), {.mode = mode}, {.uid = 5, .gid = 6, .umask = 022}));
 }
 Errno Mkdir(Union& u, const Place& at) {
   return Keep(u, u.overlay().Mkdir(at.dir, at.name(), {.mode = 0751}, {.uid = 5, .gid = 6}));
 }
-Errno Symlink(Union& u, const Place& at) { return Keep(u, u.overlay().Symlink(at.dir, at.name(), "target", {.uid = 5})); }
-Errno Link(Union& u, NodeId id, const Place& at) { return Keep(u, u.overlay().Link(id, at.dir, at.name())); }
-Errno Write(Union& u, NodeId id) { return u.overlay().Write(id, std::string_view("changed"), 2, {}).error(); }
+Errno Symlink(Union& u, const Place& at) {
+  return Keep(u, u.overlay().Symlink(at.dir, at.name(), "target", {.uid = 5}));
+}
+Errno Link(Union& u, NodeId id, const Place& at) {
+  return Keep(u, u.overlay().Link(id, at.dir, at.name()));
+}
+Errno Write(Union& u, NodeId id) {
+  return u.overlay().Write(id, std::string_view("changed"), 2, {}).error();
+}
 Errno Chmod(Union& u, NodeId id) { return u.overlay().SetAttr(id, {.mode = 0604}, {}).error(); }
 
 struct FaultCase {
   const char* name;
-  // What has been done before, and what is done under the fault. Ids are taken before the fault is armed.
+  // What has been done before, and what is done under the fault. Ids are taken before the fault is
+  // armed.
   std::function<void(Union&)> prepare;
   std::function<std::function<Errno()>(Union&)> operation;
 };
@@ -65,10 +74,14 @@ auto OnNode(const char* path, Call call) {
   return [=](Union& u) -> Ready { return [&u, call, id = u.At(path)] { return call(u, id); }; };
 }
 auto Renaming(const char* from, const char* to, unsigned flags = 0) {
-  return [=](Union& u) -> Ready { return [&u, flags, a = Place(u, from), b = Place(u, to)] { return Rename(u, a, b, flags); }; };
+  return [=](Union& u) -> Ready {
+    return [&u, flags, a = Place(u, from), b = Place(u, to)] { return Rename(u, a, b, flags); };
+  };
 }
 auto Linking(const char* from, const char* to) {
-  return [=](Union& u) -> Ready { return [&u, id = u.At(from), b = Place(u, to)] { return Link(u, id, b); }; };
+  return [=](Union& u) -> Ready {
+    return [&u, id = u.At(from), b = Place(u, to)] { return Link(u, id, b); };
+  };
 }
 void Nothing(Union&) {}
 // `call` must succeed.
@@ -79,8 +92,12 @@ auto Done(const char* path, Call call) {
 Errno MakeFile(Union& u, const Place& at) { return Make(u, at); }
 Errno MakeFifo(Union& u, const Place& at) { return Make(u, at, S_IFIFO | 0600); }
 Errno Truncate(Union& u, NodeId id) { return u.overlay().SetAttr(id, {.size = 3}, {}).error(); }
-Errno Chown(Union& u, NodeId id) { return u.overlay().SetAttr(id, {.uid = 7, .gid = 8}, {}).error(); }
-Errno SetUserXattr(Union& u, NodeId id) { return u.overlay().SetXattr(id, "user.k", std::string_view("new"), 0, false); }
+Errno Chown(Union& u, NodeId id) {
+  return u.overlay().SetAttr(id, {.uid = 7, .gid = 8}, {}).error();
+}
+Errno SetUserXattr(Union& u, NodeId id) {
+  return u.overlay().SetXattr(id, "user.k", std::string_view("new"), 0, false);
+}
 
 void CopyUpThenForget(Union& u) {
   EXPECT_EQ(Write(u, u.At("d/f")).value(), 0);
@@ -109,7 +126,8 @@ const FaultCase kFaultCases[] = {
     {"UnlinkACopiedUpFile", CopyUpThenForget, On("d/f", Unlink)},
     {"UnlinkAnUpperFile", Nothing, On("u", Unlink)},
     {"UnlinkOneOfTwoLowerNames", Nothing, On("d/h1", Unlink)},
-    {"UnlinkOneOfTwoNamesAfterCopyUp", [](Union& u) { EXPECT_TRUE(Write(u, u.At("d/h1")).ok()); }, On("d/h2", Unlink)},
+    {"UnlinkOneOfTwoNamesAfterCopyUp", [](Union& u) { EXPECT_TRUE(Write(u, u.At("d/h1")).ok()); },
+     On("d/h2", Unlink)},
     {"RmdirOfALowerDirectory", Nothing, On("e", Rmdir)},
     {"RmdirOfAMergedDirectoryFullOfWhiteouts", EmptyMerged, On("m", Rmdir)},
     {"RenameAnUpperFile", Nothing, Renaming("u", "ud/u")},
@@ -133,7 +151,8 @@ const FaultCase kFaultCases[] = {
 void FillLayers(const Union& u) {
   namespace fs = std::filesystem;
   const std::string top = u.layer(1);
-  for (const char* dir : {"/d", "/d/sub", "/d/sub/deep", "/e", "/m"}) fs::create_directory(top + dir);
+  for (const char* dir : {"/d", "/d/sub", "/d/sub/deep", "/e", "/m"})
+    fs::create_directory(top + dir);
   WriteHostFile(top + "/d/f", "content of f");
   ASSERT_EQ(::setxattr((top + "/d/f").c_str(), "user.k", "v", 1, 0), 0);
   ASSERT_EQ(::chmod((top + "/d/f").c_str(), 04751), 0);
@@ -189,7 +208,8 @@ Outcome RunOnce(const FaultCase& row, Whiteouts whiteouts, FaultIn sort, int nth
 // mtime of what was made or written just now is no fixed number.
 std::string WithoutRecentTimes(std::string text) {
   static const std::string now_prefix = std::to_string(::time(nullptr)).substr(0, 6);
-  for (size_t at = text.find("mtime " + now_prefix); at != std::string::npos; at = text.find("mtime " + now_prefix, at)) {
+  for (size_t at = text.find("mtime " + now_prefix); at != std::string::npos;
+       at = text.find("mtime " + now_prefix, at)) {
     text.replace(at + 6, text.find(' ', at + 6) - at - 6, "now");
   }
   return text;
@@ -207,8 +227,8 @@ TEST_P(FaultTest, AFailedChangeLeavesTheUnionAsItWas) {
     const Outcome run = RunOnce(*row, whiteouts, FaultIn::kChanges, nth);
     if (run.failed_call.empty()) break;
     ++steps;
-    SCOPED_TRACE("change " + std::to_string(nth) + ", " + run.failed_call + ", fails; the operation says " +
-                 std::to_string(run.error.value()));
+    SCOPED_TRACE("change " + std::to_string(nth) + ", " + run.failed_call +
+                 ", fails; the operation says " + std::to_string(run.error.value()));
     if (run.error.ok()) {
       EXPECT_EQ(WithoutRecentTimes(run.after.remounted), WithoutRecentTimes(good.after.remounted));
     } else {
@@ -230,8 +250,10 @@ TEST_P(FaultyLookTest, AFailedLookLeavesAllOrNothing) {
     if (run.failed_call.empty()) break;
     const std::string after = WithoutRecentTimes(run.after.remounted);
     const bool whole = after == after_good || after == WithoutRecentTimes(run.before.remounted);
-    EXPECT_TRUE(whole) << "look " << nth << ", " << run.failed_call << ", fails; the operation says " << run.error.value()
-                       << "; before:\n" << run.before.remounted << "after:\n" << run.after.remounted << "expected:\n"
+    EXPECT_TRUE(whole) << "look " << nth << ", " << run.failed_call
+                       << ", fails; the operation says " << run.error.value() << "; before:\n"
+                       << run.before.remounted << "after:\n"
+                       << run.after.remounted << "expected:\n"
                        << good.after.remounted;
   }
 }
@@ -247,7 +269,9 @@ INSTANTIATE_TEST_SUITE_P(EachOperation, FaultTest,
                                           testing::ValuesIn(AllCases())),
                          [](const auto& each) {
                            return std::string(std::get<1>(each.param)->name) +
-                                  (std::get<0>(each.param) == Whiteouts::kDevice ? "" : "WithWhiteoutFiles");
+                                  (std::get<0>(each.param) == Whiteouts::kDevice
+                                       ? ""
+                                       : "WithWhiteoutFiles");
                          });
 INSTANTIATE_TEST_SUITE_P(EachOperation, FaultyLookTest, testing::ValuesIn(AllCases()),
                          [](const auto& each) { return std::string(each.param->name); });

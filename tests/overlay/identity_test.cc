@@ -1,5 +1,5 @@
-// identity_test.cc: what stays the same object: inode numbers, hard links, files that have lost their names.
-// Not here: the same through a mount (tests/syscalls), after a crash.
+// identity_test.cc: what stays the same object: inode numbers, hard links, files that have lost
+// their names. Not here: the same through a mount (tests/syscalls), after a crash.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,10 +16,15 @@ uint64_t InoOf(Union& u, NodeId id) {
   EXPECT_EQ(attr.error().value(), 0);
   return attr.ok() ? attr->ino.value : 0;
 }
-Errno Write(Union& u, NodeId id, std::string_view data) { return u.overlay().Write(id, data, 0, {}).error(); }
-Errno Unlink(Union& u, const std::string& name) { return u.overlay().Unlink(NodeId::kRoot, Component(name)); }
+Errno Write(Union& u, NodeId id, std::string_view data) {
+  return u.overlay().Write(id, data, 0, {}).error();
+}
+Errno Unlink(Union& u, const std::string& name) {
+  return u.overlay().Unlink(NodeId::kRoot, Component(name));
+}
 NodeId Create(Union& u, const std::string& name) {
-  const Result<Entry> made = u.overlay().Mknod(NodeId::kRoot, Component(name), {.mode = S_IFREG | 0600}, {});
+  const Result<Entry> made =
+      u.overlay().Mknod(NodeId::kRoot, Component(name), {.mode = S_IFREG | 0600}, {});
   EXPECT_EQ(made.error().value(), 0) << name;
   return made.ok() ? made->id : NodeId::kNone;
 }
@@ -34,8 +39,11 @@ class IdentityTest : public testing::TestWithParam<Whiteouts> {
   }
   Union u_;
 };
-INSTANTIATE_TEST_SUITE_P(EachFormat, IdentityTest, testing::Values(Whiteouts::kDevice, Whiteouts::kWhFile),
-                         [](const auto& row) { return row.param == Whiteouts::kDevice ? "Devices" : "WhiteoutFiles"; });
+INSTANTIATE_TEST_SUITE_P(EachFormat, IdentityTest,
+                         testing::Values(Whiteouts::kDevice, Whiteouts::kWhFile),
+                         [](const auto& row) {
+                           return row.param == Whiteouts::kDevice ? "Devices" : "WhiteoutFiles";
+                         });
 
 TEST_P(IdentityTest, ANumberStaysThroughCopyUpRenameAndEviction) {
   const NodeId id = u_.At("f");
@@ -44,7 +52,8 @@ TEST_P(IdentityTest, ANumberStaysThroughCopyUpRenameAndEviction) {
   EXPECT_EQ(InoOf(u_, id), ino);
   const std::string from = "f";
   const std::string to = "g";
-  ASSERT_TRUE(u_.overlay().Rename(NodeId::kRoot, Component(from), NodeId::kRoot, Component(to), 0).ok());
+  ASSERT_TRUE(
+      u_.overlay().Rename(NodeId::kRoot, Component(from), NodeId::kRoot, Component(to), 0).ok());
   u_.ForgetAll();
   u_.overlay().TrimCaches();
   EXPECT_EQ(InoOf(u_, u_.At("g")), ino);
@@ -75,7 +84,8 @@ TEST_P(IdentityTest, ANewFileNeverGetsTheNumberOfADeadOne) {
   ASSERT_TRUE(Write(u_, id, "x").ok());
   u_.ForgetAll();
   // The filesystem gives the freed inode to one of these.
-  for (int i = 0; i < 20; ++i) EXPECT_NE(InoOf(u_, Create(u_, "new" + std::to_string(i))), ino) << i;
+  for (int i = 0; i < 20; ++i)
+    EXPECT_NE(InoOf(u_, Create(u_, "new" + std::to_string(i))), ino) << i;
 }
 
 TEST_P(IdentityTest, ANameCanGoAndComeAgainAndAgain) {
@@ -87,7 +97,9 @@ TEST_P(IdentityTest, ANameCanGoAndComeAgainAndAgain) {
   }
   const std::string from = "f";
   const std::string to = "moved";
-  EXPECT_EQ(u_.overlay().Rename(NodeId::kRoot, Component(from), NodeId::kRoot, Component(to), 0).value(), 0);
+  EXPECT_EQ(
+      u_.overlay().Rename(NodeId::kRoot, Component(from), NodeId::kRoot, Component(to), 0).value(),
+      0);
   EXPECT_EQ(u_.Content("f"), "(absent)");
 }
 
@@ -104,7 +116,9 @@ TEST_P(IdentityTest, ADirectoryCanGoAndComeAgainWithoutItsOldContent) {
       ASSERT_EQ(u.overlay().Unlink(dir, Component(old)).value(), 0);
     }
     ASSERT_EQ(u.overlay().Rmdir(NodeId::kRoot, Component(name)).value(), 0) << i;
-    ASSERT_EQ(u.overlay().Mkdir(NodeId::kRoot, Component(name), {.mode = 0755}, {}).error().value(), 0) << i;
+    ASSERT_EQ(u.overlay().Mkdir(NodeId::kRoot, Component(name), {.mode = 0755}, {}).error().value(),
+              0)
+        << i;
     EXPECT_TRUE(u.Names("d").empty()) << i;
   }
   u.Open();
@@ -135,8 +149,12 @@ TEST_P(IdentityTest, AReadOnlyUnionChangesNothing) {
   EXPECT_EQ(Write(u, id, "x").value(), EROFS);
   EXPECT_EQ(u.overlay().SetAttr(id, {.mode = 0600}, {}).error().value(), EROFS);
   EXPECT_EQ(u.overlay().Unlink(NodeId::kRoot, Component(name)).value(), EROFS);
-  EXPECT_EQ(u.overlay().Mkdir(NodeId::kRoot, Component(other), {.mode = 0755}, {}).error().value(), EROFS);
-  EXPECT_EQ(u.overlay().Rename(NodeId::kRoot, Component(name), NodeId::kRoot, Component(other), 0).value(), EROFS);
+  EXPECT_EQ(u.overlay().Mkdir(NodeId::kRoot, Component(other), {.mode = 0755}, {}).error().value(),
+            EROFS);
+  EXPECT_EQ(u.overlay()
+                .Rename(NodeId::kRoot, Component(name), NodeId::kRoot, Component(other), 0)
+                .value(),
+            EROFS);
   EXPECT_EQ(u.overlay().Link(id, NodeId::kRoot, Component(other)).error().value(), EROFS);
   EXPECT_EQ(u.Content("f"), "lower");
 }

@@ -23,7 +23,8 @@ void FillLower(const Union& u) {
 }
 
 // Reads `dir` in replies of `step` entries; `between` runs after each with the last cookie.
-std::vector<Listed> ListInSteps(Union& u, NodeId dir, size_t step, const std::function<void(int)>& between) {
+std::vector<Listed> ListInSteps(Union& u, NodeId dir, size_t step,
+                                const std::function<void(int)>& between) {
   std::vector<Listed> all;
   uint64_t cookie = 0;
   for (int reply = 0;; ++reply) {
@@ -52,7 +53,8 @@ const BetweenCase kBetweenCases[] = {
     {"NewNamesComeAndCachesAreEvicted",
      [](Union& u, NodeId dir, int reply) {
        const std::string name = "new" + std::to_string(reply);
-       const Result<Entry> made = u.overlay().Mknod(dir, Component(name), {.mode = S_IFREG | 0644}, {});
+       const Result<Entry> made =
+           u.overlay().Mknod(dir, Component(name), {.mode = S_IFREG | 0644}, {});
        ASSERT_TRUE(made.ok());
        u.overlay().Forget(made->id, 1);
        u.overlay().TrimCaches();
@@ -79,7 +81,8 @@ TEST_P(BetweenTest, NamesThatStayAreListedExactlyOnce) {
   for (int i = 0; i < 100; ++i) WriteHostFile(u.layer(1) + "/d/gone" + std::to_string(i), "");
   u.Open();
   const NodeId dir = u.At("d");
-  const std::vector<Listed> all = ListInSteps(u, dir, 7, [&](int reply) { GetParam().between(u, dir, reply); });
+  const std::vector<Listed> all =
+      ListInSteps(u, dir, 7, [&](int reply) { GetParam().between(u, dir, reply); });
   const std::multiset<std::string> names = NamesOf(all);
   EXPECT_EQ(names.count("."), 1u);
   EXPECT_EQ(names.count(".."), 1u);
@@ -115,7 +118,8 @@ TEST(ReaddirTest, ANameThatWasRemovedAndMadeAgainIsListedAtItsOldPlace) {
   u.List(dir);
   ASSERT_TRUE(u.overlay().Mknod(dir, Component(name), {.mode = S_IFREG | 0600}, {}).ok());
   const std::vector<Listed> all = u.List(dir);
-  const auto at = std::find_if(all.begin(), all.end(), [&](const Listed& entry) { return entry.name == name; });
+  const auto at =
+      std::find_if(all.begin(), all.end(), [&](const Listed& entry) { return entry.name == name; });
   ASSERT_NE(at, all.end());
   EXPECT_EQ(at->cookie, cookie);
 }
@@ -135,7 +139,8 @@ constexpr const char* kColliding[][2] = {{"8yn0iYCKYHlIj4-BwPqk", "GReLUrM4wMqfg
 TEST(ReaddirTest, NamesWithTheSameHashAreListedOnceEachWhateverTheStep) {
   Union u;
   for (const auto& pair : kColliding) {
-    ASSERT_EQ(Listing::CookieOf(pair[0]), Listing::CookieOf(pair[1])) << "these names were to collide";
+    ASSERT_EQ(Listing::CookieOf(pair[0]), Listing::CookieOf(pair[1]))
+        << "these names were to collide";
     for (const char* name : pair) WriteHostFile(u.layer(1) + "/" + name, "");
   }
   u.Open();

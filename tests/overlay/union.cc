@@ -21,8 +21,10 @@ class Collector : public DirSink {
  public:
   explicit Collector(size_t limit) : limit_(limit) {}
   bool Fits(size_t) const override { return entries.size() < limit_; }
-  void Add(std::string_view name, Ino ino, uint8_t type, uint64_t cookie, const Entry* entry) override {
-    entries.push_back({std::string(name), ino.value, type, cookie, entry != nullptr ? entry->id : NodeId::kNone});
+  void Add(std::string_view name, Ino ino, uint8_t type, uint64_t cookie,
+           const Entry* entry) override {
+    entries.push_back(
+        {std::string(name), ino.value, type, cookie, entry != nullptr ? entry->id : NodeId::kNone});
   }
   std::vector<Listed> entries;
 
@@ -41,7 +43,8 @@ std::string ContentOf(Overlay& overlay, NodeId id, const Attr& attr) {
   if (!got.ok()) return "errno " + std::to_string(got.error().value());
   data.resize(*got);
   if (data.size() <= 64) return data;
-  return std::to_string(data.size()) + " bytes, hash " + std::to_string(std::hash<std::string>()(data));
+  return std::to_string(data.size()) + " bytes, hash " +
+         std::to_string(std::hash<std::string>()(data));
 }
 
 std::string XattrsOf(Overlay& overlay, NodeId id) {
@@ -55,18 +58,21 @@ std::string XattrsOf(Overlay& overlay, NodeId id) {
   std::string text;
   for (const std::string& name : lines) {
     const Result<std::string> value = overlay.GetXattr(id, name);
-    text += " " + name + "=" + (value.ok() ? *value : "errno " + std::to_string(value.error().value()));
+    text +=
+        " " + name + "=" + (value.ok() ? *value : "errno " + std::to_string(value.error().value()));
   }
   return text;
 }
 
-void AddTree(Union& u, NodeId dir, const std::string& path, Compare compare, std::vector<std::string>* lines) {
+void AddTree(Union& u, NodeId dir, const std::string& path, Compare compare,
+             std::vector<std::string>* lines) {
   for (const Listed& listed : u.List(dir)) {
     if (listed.name == "." || listed.name == "..") continue;
     const std::string full = path.empty() ? listed.name : path + "/" + listed.name;
     const Result<Entry> entry = u.overlay().Lookup(dir, Component(listed.name));
     if (!entry.ok() || entry->id == NodeId::kNone) {
-      lines->push_back(full + " is listed, but looking it up says errno " + std::to_string(entry.error().value()));
+      lines->push_back(full + " is listed, but looking it up says errno " +
+                       std::to_string(entry.error().value()));
       continue;
     }
     const Attr& a = entry->attr;
@@ -76,7 +82,8 @@ void AddTree(Union& u, NodeId dir, const std::string& path, Compare compare, std
     std::snprintf(text, sizeof text, " %06o %u:%u rdev %lx", a.mode, a.uid, a.gid, a.rdev);
     std::string line = full + text;
     const bool is_directory = S_ISDIR(a.mode);
-    if (!is_directory) line += " size " + std::to_string(a.size) + " mtime " + std::to_string(a.mtime.tv_sec);
+    if (!is_directory)
+      line += " size " + std::to_string(a.size) + " mtime " + std::to_string(a.mtime.tv_sec);
     if (compare == Compare::kLive) line += " ino " + std::to_string(a.ino.value);
     if (compare == Compare::kLive && !is_directory) line += " nlink " + std::to_string(a.nlink);
     line += " [" + ContentOf(u.overlay(), entry->id, a) + "]" + XattrsOf(u.overlay(), entry->id);
@@ -172,7 +179,8 @@ std::string Union::Content(const std::string& path) {
   const NodeId id = At(path);
   if (id == NodeId::kNone) return "(absent)";
   const Result<Attr> attr = overlay_->GetAttr(id);
-  return attr.ok() ? ContentOf(*overlay_, id, *attr) : "errno " + std::to_string(attr.error().value());
+  return attr.ok() ? ContentOf(*overlay_, id, *attr)
+                   : "errno " + std::to_string(attr.error().value());
 }
 
 std::string Snapshot(Union& u, Compare compare) {

@@ -1,6 +1,6 @@
-// union.h: an Overlay over temporary directories, called as fs/fuse would call it, but without FUSE.
-// Not here: what is expected of it (the *_test.cc files).
-// Thread safety: Open and Close belong to one thread; the Overlay itself takes calls from any.
+// union.h: an Overlay over temporary directories, called as fs/fuse would call it, but without
+// FUSE. Not here: what is expected of it (the *_test.cc files). Thread safety: Open and Close
+// belong to one thread; the Overlay itself takes calls from any.
 #pragma once
 
 #include <functional>
@@ -52,7 +52,8 @@ class Union {
   void ForgetAll();
 
   // All entries after `cookie`, at most `limit`, as one READDIR.
-  std::vector<Listed> List(NodeId dir, uint64_t cookie = 0, size_t limit = 1u << 20, ReaddirMode mode = ReaddirMode::kNames);
+  std::vector<Listed> List(NodeId dir, uint64_t cookie = 0, size_t limit = 1u << 20,
+                           ReaddirMode mode = ReaddirMode::kNames);
   // The names of a directory without "." and "..", sorted.
   std::vector<std::string> Names(const std::string& path);
   std::string Content(const std::string& path);
@@ -73,8 +74,8 @@ enum class Compare {
   kLive,     // with inode numbers and link counts
   kRemount,  // what another server must see as well
 };
-// One line for each object: path, type, mode, owner, size, time, content, attributes. Times and link counts of directories are
-// left out: a failed operation may have copied one up.
+// One line for each object: path, type, mode, owner, size, time, content, attributes. Times and
+// link counts of directories are left out: a failed operation may have copied one up.
 std::string Snapshot(Union& u, Compare compare);
 
 }  // namespace plyfs::test
