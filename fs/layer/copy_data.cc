@@ -23,7 +23,7 @@ bool MeansOtherMethod(Errno error) {
 }
 
 Errno ReadWrite(int from, int to, uint64_t offset, uint64_t length) {
-  const auto buffer = std::make_unique<char[]>(kCopyBuffer);
+  const auto buffer = std::make_unique_for_overwrite<char[]>(kCopyBuffer);
   while (length > 0) {
     const ssize_t got = ::pread(from, buffer.get(), std::min<uint64_t>(length, kCopyBuffer), offset);
     if (got < 0) return Errno::Last();

@@ -110,7 +110,7 @@ Result<std::string> ReadLinkObject(const ObjectRef& object) {
 Errno ListDirectory(int dir, const std::function<Errno(const RawDirEntry&)>& visit) {
   // A descriptor of our own: the offset of `dir` is shared with other threads.
   ASSIGN_OR_RETURN(const UniqueFd list, OpenDirectory({.dir = dir, .name = "."}));
-  const auto buffer = std::make_unique<char[]>(kListBuffer);
+  const auto buffer = std::make_unique_for_overwrite<char[]>(kListBuffer);
   for (;;) {
     const long got = ::syscall(SYS_getdents64, list.get(), buffer.get(), kListBuffer);
     if (got < 0) return Errno::Last();
