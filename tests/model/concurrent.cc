@@ -77,8 +77,10 @@ class ConcurrentRun {
     Random random(options_.seed);
     LayerParams params;
     params.stray_whiteouts = false;
+    if (options_.run.rootless) params.privilege = Privilege::kUserNamespace;
     if (options_.run.target == test::Target::kPlyfs) {
-      params.forms = {MarkForm::kOverlay, MarkForm::kFuse, MarkForm::kOci};
+      params.forms = {options_.run.rootless ? MarkForm::kOverlayUser : MarkForm::kOverlay,
+                      MarkForm::kFuse, MarkForm::kOci};
     }
     LayerEntry root;
     root.mode = S_IFDIR | 0755;
@@ -132,6 +134,7 @@ class ConcurrentRun {
     const InodePtr root = UnionOf(part->layers);
     part->params.count = options_.ops * kPhases;
     part->params.mount_operations = false;
+    if (options_.run.rootless) part->params.privilege = Privilege::kUserNamespace;
     Random random(options_.seed + std::hash<std::string>()(part->directory) +
                   std::hash<std::string>()(part->params.name_prefix));
     part->ops =

@@ -25,7 +25,11 @@ bool Chance(Random& random, int percent);
 std::string RandomName(Random& random);
 
 timespec RandomTime(Random& random);
-std::string RandomXattrName(Random& random, mode_t mode);
+/// Root of a user namespace can make no devices and set no trusted or security xattrs; a write
+/// takes set-id bits from its files, so they have none.
+enum class Privilege { kRoot, kUserNamespace };
+
+std::string RandomXattrName(Random& random, mode_t mode, Privilege privilege);
 std::string RandomXattrValue(Random& random, const std::string& name);
 
 struct LayerParams {
@@ -33,6 +37,7 @@ struct LayerParams {
   size_t max_entries = 30;  // of each layer
   bool empty_upper = false;
   bool stray_whiteouts = true;  // whiteouts that hide nothing
+  Privilege privilege = Privilege::kRoot;
   std::vector<MarkForm> forms = {MarkForm::kOverlay};
   std::string name_prefix = {};  // of every name in the root, which then has no directories
 };
@@ -46,6 +51,7 @@ struct OpParams {
   size_t count = 200;
   std::string name_prefix = {};  // as in LayerParams
   bool mount_operations = true;  // kEvict, kCompare, kRemount
+  Privilege privilege = Privilege::kRoot;
 };
 
 /// A sequence that makes sense on the tree `root`, which is used up by a dry run.

@@ -49,12 +49,20 @@ class LayerGenerator {
     entry.path = path;
     if (Chance(random_, 10)) {
       AddWhiteout(entry, parent);
-    } else if (Chance(random_, 12) && !files_.empty()) {
-      entry.link_to = layer_[files_[Below(random_, files_.size())]].path;
+    } else if (Chance(random_, 12) && MayLink()) {
+      entry.link_to = layer_[linked_].path;
       layer_.push_back(entry);
     } else {
       AddNode(entry, parent);
     }
+  }
+
+  // Chooses what the next hard link leads to. plyfs keeps its count of names in an xattr, which in
+  // a user namespace only regular files can have.
+  bool MayLink() {
+    if (files_.empty()) return false;
+    linked_ = files_[Below(random_, files_.size())];
+    return params_.privilege == Privilege::kRoot || S_ISREG(layer_[linked_].mode);
   }
 
   // Kernel overlayfs lists a whiteout that stands where nothing is merged; so it is left out where
@@ -88,8 +96,9 @@ class LayerGenerator {
     entry.mode = directory ? S_IFDIR : RandomType();
     entry.mode |= static_cast<mode_t>(Below(random_, 01000));
     if (directory) entry.mode |= 0700;
-    if (Chance(random_, 8)) entry.mode |= S_ISGID;
-    if (!directory && Chance(random_, 5)) entry.mode |= S_ISUID;
+    const bool set_ids = directory || params_.privilege == Privilege::kRoot;
+    if (set_ids && Chance(random_, 8)) entry.mode |= S_ISGID;
+    if (set_ids && !directory && Chance(random_, 5)) entry.mode |= S_ISUID;
     if (S_ISLNK(entry.mode)) entry.mode = S_IFLNK | 0777;
     if (Chance(random_, 30)) {
       entry.uid = static_cast<uid_t>(Below(random_, 3000));
@@ -101,8 +110,9 @@ class LayerGenerator {
     if (S_ISCHR(entry.mode) || S_ISBLK(entry.mode)) {
       entry.rdev = makedev(1 + Below(random_, 200), Below(random_, 300));
     }
-    if (Chance(random_, 25)) {
-      const std::string name = RandomXattrName(random_, entry.mode);
+    const bool user_xattrs = S_ISREG(entry.mode) || S_ISDIR(entry.mode);
+    if (Chance(random_, 25) && (user_xattrs || params_.privilege == Privilege::kRoot)) {
+      const std::string name = RandomXattrName(random_, entry.mode, params_.privilege);
       entry.xattrs[name] = RandomXattrValue(random_, name);
     }
     if (directory && Chance(random_, 12)) {
@@ -118,7 +128,7 @@ class LayerGenerator {
     if (roll < 74) return S_IFREG;
     if (roll < 88) return S_IFLNK;
     if (roll < 92) return S_IFIFO;
-    if (roll < 94) return S_IFSOCK;
+    if (roll < 94 || params_.privilege == Privilege::kUserNamespace) return S_IFSOCK;
     return roll < 97 ? S_IFCHR : S_IFBLK;
   }
 
@@ -144,7 +154,8 @@ class LayerGenerator {
   LayerSpec layer_;
   std::set<std::string> taken_;
   std::vector<size_t> directories_ = {0};  // indexes into layer_
-  std::vector<size_t> files_;              // all that is no directory
+  size_t linked_ = 0;
+  std::vector<size_t> files_;  // all that is no directory
 };
 
 }  // namespace

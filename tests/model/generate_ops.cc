@@ -179,6 +179,7 @@ class OpGenerator {
   }
 
   mode_t SpecialBits() {
+    if (params_.privilege == Privilege::kUserNamespace) return 0;
     return (Chance(random_, 10) ? static_cast<mode_t>(S_ISGID) : 0) |
            (Chance(random_, 8) ? static_cast<mode_t>(S_ISUID) : 0);
   }
@@ -225,7 +226,7 @@ class OpGenerator {
         op->path = Some(Chance(random_, 30) ? S_IFDIR : S_IFREG);
         op->path2 = Chance(random_, 45) ? Some(Chance(random_, 40) ? S_IFDIR : 0) : Fresh();
         op->flags = Chance(random_, 60) ? 0 : Chance(random_, 50) ? 1 : 2;
-        if (Chance(random_, 5)) op->flags |= 4;
+        if (Chance(random_, 5) && params_.privilege == Privilege::kRoot) op->flags |= 4;
         break;
       case OpKind::kLink:
         op->path = Some(S_IFREG);
@@ -244,8 +245,8 @@ class OpGenerator {
   }
 
   void ChooseMknod(Op* op) {
-    const mode_t types[] = {S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK, S_IFREG};
-    const mode_t type = types[Below(random_, 5)];
+    const mode_t types[] = {S_IFIFO, S_IFSOCK, S_IFREG, S_IFCHR, S_IFBLK};
+    const mode_t type = types[Below(random_, params_.privilege == Privilege::kRoot ? 5 : 3)];
     op->path = Chance(random_, 85) ? Fresh() : Some();
     op->mode |= type | SpecialBits();
     if (type == S_IFCHR || type == S_IFBLK) {
@@ -269,9 +270,11 @@ class OpGenerator {
   }
 
   void ChooseXattr(Op* op, const InodePtr& inode) {
-    op->name = RandomXattrName(random_, inode != nullptr ? inode->mode : 0);
+    op->name = RandomXattrName(random_, inode != nullptr ? inode->mode : 0, params_.privilege);
     // A user's own, which a union must keep apart from its marks.
-    if (Chance(random_, 5)) op->name = "trusted.overlay.mine";
+    if (Chance(random_, 5) && params_.privilege == Privilege::kRoot) {
+      op->name = "trusted.overlay.mine";
+    }
     if (inode != nullptr && !inode->xattrs.empty() && Chance(random_, 50)) {
       op->name =
           std::next(inode->xattrs.begin(), static_cast<long>(Below(random_, inode->xattrs.size())))
@@ -349,7 +352,7 @@ class OpGenerator {
       op.path = Chance(random_, 30) || !params_.name_prefix.empty() ? "." : Some(S_IFDIR);
       op.length = static_cast<off_t>(1 + Below(random_, 6));
     } else if (kind == OpKind::kEvict) {
-      op.flags = Chance(random_, 10) ? 1 : 0;
+      op.flags = Chance(random_, 10) && params_.privilege == Privilege::kRoot ? 1 : 0;
     }
     MaybeUseBase(&op);
     return op;

@@ -61,7 +61,9 @@ timespec RandomTime(Random& random) {
   return time;
 }
 
-std::string RandomXattrName(Random& random, mode_t mode) {
+std::string RandomXattrName(Random& random, mode_t mode, Privilege privilege) {
+  if (privilege == Privilege::kUserNamespace)
+    return Chance(random, 50) ? "user.a" : "user.\xff\xfe";
   if (S_ISREG(mode) && Chance(random, 8)) return "security.capability";
   if ((!S_ISREG(mode) && !S_ISDIR(mode)) || Chance(random, 30)) {
     return Chance(random, 50) ? "trusted.t" : "trusted.second";

@@ -15,6 +15,7 @@
 
 #include "tests/harness/hang_guard.h"
 #include "tests/model/campaign.h"
+#include "tests/model/user_namespace.h"
 
 namespace {
 
@@ -34,6 +35,8 @@ Random sequences of filesystem operations, compared with a model in memory.
   --vary         the seed decides the umask, too
   --shrink-seconds=N  time for making a failing sequence smaller (default 60; 0: not at all)
   --keep-going   go on after a round that failed
+  --tmpfs        every other lower on a tmpfs
+  --rootless     as root of a user namespace (ids 100000 and up)
   --remembers    inode numbers and st_nlink of lower files must outlast a remount
   --verbose      print every operation
 )";
@@ -64,6 +67,8 @@ enum OptionId {
   kShrinkSeconds,
   kKeepGoing,
   kRemembers,
+  kTmpfs,
+  kRootless,
   kVerbose,
   kHelpOption
 };
@@ -79,6 +84,8 @@ constexpr option kOptions[] = {{"target", required_argument, nullptr, kTarget},
                                {"shrink-seconds", required_argument, nullptr, kShrinkSeconds},
                                {"keep-going", no_argument, nullptr, kKeepGoing},
                                {"remembers", no_argument, nullptr, kRemembers},
+                               {"tmpfs", no_argument, nullptr, kTmpfs},
+                               {"rootless", no_argument, nullptr, kRootless},
                                {"verbose", no_argument, nullptr, kVerbose},
                                {"help", no_argument, nullptr, kHelpOption},
                                {nullptr, 0, nullptr, 0}};
@@ -122,6 +129,12 @@ int ParseCommandLine(int argc, char** argv, CampaignOptions* options) {
       case kKeepGoing:
         options->keep_going = true;
         break;
+      case kTmpfs:
+        options->run.lowers_on_tmpfs = true;
+        break;
+      case kRootless:
+        options->run.rootless = true;
+        break;
       case kRemembers:
         options->run.remembers = true;
         break;
@@ -160,5 +173,8 @@ int main(int argc, char** argv) {
   CampaignOptions options;
   const int done = ParseCommandLine(argc, argv, &options);
   if (done != 0) return done - 1;
+  if (options.run.rootless && !plyfs::model::IsInUserNamespace()) {
+    return plyfs::model::RunInUserNamespace(argv);
+  }
   return plyfs::model::RunCampaign(options) == 0 ? 0 : 1;
 }

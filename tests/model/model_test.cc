@@ -6,6 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <string>
+#include <vector>
+
+#include "tests/harness/child.h"
 #include "tests/model/campaign.h"
 
 namespace plyfs::model {
@@ -37,6 +41,15 @@ CampaignOptions WithThreads(CampaignOptions options, int threads) {
   return options;
 }
 
+// The command line of this program, run once more.
+int RunSelf(const std::vector<std::string>& arguments) {
+  std::vector<std::string> argv = {"/proc/self/exe"};
+  argv.insert(argv.end(), arguments.begin(), arguments.end());
+  const test::ProgramResult result = test::RunProgram(argv, {.timeout_seconds = 110});
+  fputs((result.out + result.err).c_str(), stdout);
+  return result.exit_code;
+}
+
 // The model itself is right where there is no union, and about the merge rules where the kernel
 // does the union.
 TEST(Model, AgreesWithExt4) { EXPECT_EQ(RunCampaign(OptionsFor(Target::kExt4, 20)), 0); }
@@ -65,6 +78,18 @@ TEST(Plyfs, RenamesLowerDirectoriesForAFreshSeed) {
   CampaignOptions options = Fresh(OptionsFor(Target::kPlyfs, 5));
   options.run.extra = "redirect_dir=on";
   EXPECT_EQ(RunCampaign(options), 0);
+}
+
+TEST(Plyfs, DoesWhatTheModelSaysWithLayersOnSeveralDevices) {
+  CampaignOptions options = OptionsFor(Target::kPlyfs, 10);
+  options.run.lowers_on_tmpfs = true;
+  EXPECT_EQ(RunCampaign(options), 0);
+}
+
+TEST(Plyfs, DoesWhatTheModelSaysInAUserNamespace) {
+  EXPECT_EQ(RunSelf({"--target=plyfs", "--rootless", "--vary", "--seed=1", "--rounds=10",
+                     "--shrink-seconds=20"}),
+            0);
 }
 
 TEST(Plyfs, ThreadsGetWhatTheModelSays) {

@@ -121,6 +121,7 @@ class Run {
     if (!kernel->ok()) return Fail(end, "mount of the upper by kernel overlayfs", "failed");
     Executor executor(kernel->path());
     Checker checker({.inode_numbers = false,
+                     .listed_numbers = false,
                      .nlink = false,
                      .one_device = false,
                      .whiteout_devices = false,
@@ -150,6 +151,8 @@ Scenario GenerateScenario(uint64_t seed, size_t ops, const RunOptions& options) 
   scenario.seed = seed;
   LayerParams layers;
   scenario.kernel_reads_layers = options.target == Target::kKernelOverlay || Chance(random, 50);
+  const Privilege privilege = options.rootless ? Privilege::kUserNamespace : Privilege::kRoot;
+  layers.privilege = privilege;
   if (scenario.kernel_reads_layers) {
     layers.stray_whiteouts = false;
     layers.forms = {MarkForm::kOverlay, MarkForm::kOverlay, MarkForm::kXattr};
@@ -157,9 +160,15 @@ Scenario GenerateScenario(uint64_t seed, size_t ops, const RunOptions& options) 
     layers.forms = {MarkForm::kOverlay, MarkForm::kOverlayUser, MarkForm::kFuse, MarkForm::kOci,
                     MarkForm::kXattr};
   }
+  if (options.rootless) {
+    layers.forms = {MarkForm::kOverlayUser};
+    if (!scenario.kernel_reads_layers) {
+      layers.forms = {MarkForm::kOverlayUser, MarkForm::kFuse, MarkForm::kOci};
+    }
+  }
   scenario.layers = GenerateLayers(random, layers);
-  scenario.ops =
-      GenerateOps(random, UnionOf(scenario.layers), ModelOptionsFor(options), {.count = ops});
+  scenario.ops = GenerateOps(random, UnionOf(scenario.layers), ModelOptionsFor(options),
+                             {.count = ops, .privilege = privilege});
   return scenario;
 }
 

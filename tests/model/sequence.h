@@ -23,7 +23,9 @@ struct RunOptions {
   test::Target target = test::Target::kPlyfs;
   std::string extra = {};  // mount options besides the layers
   mode_t umask = 0;
-  bool verbose = false;  // print every operation
+  bool verbose = false;          // print every operation
+  bool lowers_on_tmpfs = false;  // every other lower is on a filesystem of its own
+  bool rootless = false;         // the program runs as root of a user namespace
   // See CheckOptions. plyfs does not keep numbers over a remount yet.
   bool remembers = false;
 };
@@ -68,7 +70,12 @@ class UnionUnderTest {
   std::unique_ptr<test::UnionMount> MountWithKernel() const;
 
  private:
+  // Layers on several devices.
+  void MountTmpfs(const std::string& lower);
+
   test::TempDir dir_;
+  bool rootless_ = false;
+  std::vector<std::string> tmpfs_;
   test::UnionOptions mount_options_;
   std::unique_ptr<test::UnionMount> mount_;
 };

@@ -1,10 +1,13 @@
 // union_under_test.cc: layers written to disk and mounted, for any target.
 
+#include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <unistd.h>
+
+#include <system_error>
 
 #include "tests/harness/tree_snapshot.h"
 #include "tests/model/sequence.h"
@@ -39,6 +42,7 @@ CheckOptions CheckOptionsFor(const RunOptions& options) {
 
 UnionUnderTest::UnionUnderTest(const LayerStackSpec& layers, const InodePtr& shown,
                                const RunOptions& options) {
+  rootless_ = options.rootless;
   mount_options_.target = options.target;
   mount_options_.extra = options.extra;
   mount_options_.upper = dir_.MakeDir("upper");
@@ -50,6 +54,7 @@ UnionUnderTest::UnionUnderTest(const LayerStackSpec& layers, const InodePtr& sho
     WriteLayer(layers.front(), mount_options_.upper);
     for (size_t i = 1; i < layers.size(); ++i) {
       const std::string lower = dir_.MakeDir("lower" + std::to_string(i));
+      if (options.lowers_on_tmpfs && i % 2 == 1) MountTmpfs(lower);
       WriteLayer(layers[i], lower);
       mount_options_.lowers.push_back(lower);
     }
@@ -57,7 +62,17 @@ UnionUnderTest::UnionUnderTest(const LayerStackSpec& layers, const InodePtr& sho
   mount_ = std::make_unique<test::UnionMount>(mount_options_);
 }
 
-UnionUnderTest::~UnionUnderTest() { mount_.reset(); }
+UnionUnderTest::~UnionUnderTest() {
+  mount_.reset();
+  for (const std::string& lower : tmpfs_) umount2(lower.c_str(), MNT_DETACH);
+}
+
+void UnionUnderTest::MountTmpfs(const std::string& lower) {
+  if (mount("tmpfs", lower.c_str(), "tmpfs", 0, "mode=755") != 0) {
+    throw std::system_error(errno, std::generic_category(), "tmpfs on " + lower);
+  }
+  tmpfs_.push_back(lower);
+}
 
 void UnionUnderTest::Evict(bool whole_machine) const {
   if (whole_machine) {
@@ -84,7 +99,7 @@ std::unique_ptr<test::UnionMount> UnionUnderTest::MountWithKernel() const {
   test::UnionOptions options = mount_options_;
   options.target = Target::kKernelOverlay;
   options.work = dir_.MakeDir("kernel-work");
-  options.extra = "index=off,redirect_dir=follow,metacopy=off";
+  options.extra = rootless_ ? "userxattr" : "index=off,redirect_dir=follow,metacopy=off";
   return std::make_unique<test::UnionMount>(options);
 }
 
