@@ -32,7 +32,7 @@ class RequestBuffer {
   void GiveBack();
 
  private:
-  static constexpr size_t kKeep = 16 * 1024;
+  static constexpr size_t kKeep = size_t{16} * 1024;
 
   char* base_;
   size_t mapped_;

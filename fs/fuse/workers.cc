@@ -18,7 +18,7 @@
 namespace plyfs {
 namespace {
 
-constexpr size_t kStackSize = 256 * 1024;
+constexpr size_t kStackSize = size_t{256} * 1024;
 // So many threads stay when there is nothing to do.
 constexpr size_t kKeepThreads = 2;
 // After so long without a request the memory of large requests goes, and then that of caches and of

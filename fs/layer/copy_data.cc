@@ -13,7 +13,7 @@
 namespace plyfs {
 namespace {
 
-constexpr size_t kCopyBuffer = 256 * 1024;
+constexpr size_t kCopyBuffer = size_t{256} * 1024;
 constexpr size_t kSendfileMax = 0x7ffff000;
 
 // The pair of filesystems cannot do it at all; another method may.

@@ -14,7 +14,7 @@ namespace plyfs {
 namespace {
 
 constexpr unsigned kStatMask = STATX_BASIC_STATS | STATX_BTIME;
-constexpr size_t kListBuffer = 32 * 1024;
+constexpr size_t kListBuffer = size_t{32} * 1024;
 
 // getdents64(2) has no declaration of its record in libc.
 struct LinuxDirent {

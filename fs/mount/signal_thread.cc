@@ -14,7 +14,7 @@ namespace {
 // Wakes the thread for its end; from anybody else than the destructor it means nothing.
 constexpr int kEndSignal = SIGUSR2;
 // Enough for syslog(3) and for starting fusermount3.
-constexpr size_t kStackBytes = 128 * 1024;
+constexpr size_t kStackBytes = size_t{128} * 1024;
 
 sigset_t Handled() {
   sigset_t set;

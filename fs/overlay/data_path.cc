@@ -137,6 +137,8 @@ Errno FileFlagsIoctl(Core& core, const NodeRef& node, unsigned long command, std
   // The kernel's own argument is an int although the number says long (ioctl_iflags(2)).
   if (data.size() < (command == FS_IOC_GETFLAGS || command == FS_IOC_SETFLAGS ? sizeof(int) : sizeof(fsxattr))) return EINVAL;
   const Errno error = Errno::Of(::ioctl(fd->fd.get(), command, data.data()));
+  // A descriptor from before may do what the file now forbids (chattr +a, +i).
+  if (error.ok() && WritesFlags(command)) core.files.Erase(Value(node->id));
   return error == EBADF ? Errno(ENOTTY) : error;
 }
 
