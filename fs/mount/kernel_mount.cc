@@ -24,7 +24,7 @@ constexpr long kSelinuxMagic = 0xf97cff8c;
 
 // The device's sentence first, then what people do about it.
 std::string DeviceError(int error) {
-  const std::string message = std::string("cannot open /dev/fuse: ") + std::strerror(error);
+  std::string message = std::string("cannot open /dev/fuse: ") + std::strerror(error);
   if (error == ENOENT || error == ENODEV || error == ENXIO)
     return message + " (is the kernel module fuse loaded?)";
   if (error == EACCES || error == EPERM)
