@@ -38,16 +38,25 @@ std::string TargetName(test::Target target) {
   }
 }
 
+std::string CommandLine(const CampaignOptions& options, const RunOptions& run, uint64_t seed) {
+  std::string out = "--target=" + TargetName(run.target) + " --seed=" + std::to_string(seed) +
+                    " --ops=" + std::to_string(options.ops);
+  if (options.threads > 1) out += " --threads=" + std::to_string(options.threads);
+  if (options.vary) out += " --vary";
+  if (run.remembers) out += " --remembers";
+  if (run.lowers_on_tmpfs) out += " --tmpfs";
+  if (run.wh_whiteouts) out += " --wh";
+  if (run.rootless) out += " --rootless";
+  // The target's default comes by itself.
+  if (run.extra != DefaultExtra(run.target)) out += " --extra=" + run.extra;
+  return out;
+}
+
 void PrintFailure(const CampaignOptions& options, const RunOptions& run, const Scenario& scenario,
                   Failure failure) {
   printf("FAILED seed %llu step %zu of %zu: %s\n", static_cast<unsigned long long>(scenario.seed),
          failure.step, scenario.ops.size(), failure.message.c_str());
-  printf("again: --target=%s --seed=%llu --ops=%zu%s%s\n", TargetName(run.target).c_str(),
-         static_cast<unsigned long long>(scenario.seed), options.ops,
-         std::string(options.vary ? " --vary" : "")
-             .append(run.remembers ? " --remembers" : "")
-             .c_str(),
-         run.extra.empty() ? "" : (" --extra=" + run.extra).c_str());
+  printf("again: %s\n", CommandLine(options, run, scenario.seed).c_str());
   fflush(stdout);
   if (options.shrink_seconds == 0) return;
   const Scenario small = Shrink(scenario, run, options.shrink_seconds, &failure);
@@ -62,8 +71,9 @@ bool RunRound(const CampaignOptions& options, uint64_t seed) {
     const std::string problem =
         RunConcurrent({.run = run, .seed = seed, .ops = options.ops, .threads = options.threads});
     if (problem.empty()) return true;
-    printf("FAILED seed %llu with %d threads: %s\n", static_cast<unsigned long long>(seed),
-           options.threads, problem.c_str());
+    printf("FAILED seed %llu with %d threads: %s\nagain: %s\n",
+           static_cast<unsigned long long>(seed), options.threads, problem.c_str(),
+           CommandLine(options, run, seed).c_str());
     fflush(stdout);
     return false;
   }

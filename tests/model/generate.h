@@ -38,6 +38,7 @@ struct LayerParams {
   bool empty_upper = false;
   bool stray_whiteouts = true;  // whiteouts that hide nothing
   Privilege privilege = Privilege::kRoot;
+  size_t name_max = 255;  // longer names are cut
   std::vector<MarkForm> forms = {MarkForm::kOverlay};
   std::string name_prefix = {};  // of every name in the root, which then has no directories
 };
@@ -50,6 +51,7 @@ void Graft(const LayerStackSpec& layers, const std::string& name, LayerStackSpec
 struct OpParams {
   size_t count = 200;
   std::string name_prefix = {};  // as in LayerParams
+  size_t name_max = 255;         // longer names are cut
   bool mount_operations = true;  // kEvict, kCompare, kRemount
   Privilege privilege = Privilege::kRoot;
 };

@@ -43,7 +43,8 @@ class LayerGenerator {
  private:
   void AddEntry() {
     const size_t parent = directories_[Below(random_, directories_.size())];
-    const std::string path = Join(layer_[parent].path, params_.name_prefix + RandomName(random_));
+    const std::string path = Join(
+        layer_[parent].path, params_.name_prefix + RandomName(random_).substr(0, params_.name_max));
     if (!taken_.insert(path).second || path.substr(path.rfind('/') + 1).size() > kNameMax) return;
     LayerEntry entry;
     entry.path = path;
@@ -106,7 +107,8 @@ class LayerGenerator {
     }
     entry.mtime = RandomTime(random_);
     if (S_ISREG(entry.mode)) FillFile(&entry);
-    if (S_ISLNK(entry.mode)) entry.target = params_.name_prefix + RandomName(random_);
+    if (S_ISLNK(entry.mode))
+      entry.target = params_.name_prefix + RandomName(random_).substr(0, params_.name_max);
     if (S_ISCHR(entry.mode) || S_ISBLK(entry.mode)) {
       entry.rdev = makedev(1 + Below(random_, 200), Below(random_, 300));
     }

@@ -138,7 +138,9 @@ class OpGenerator {
     while (recent_.size() > kRecent) recent_.pop_front();
   }
 
-  std::string Name() { return params_.name_prefix + RandomName(random_); }
+  std::string Name() {
+    return params_.name_prefix + RandomName(random_).substr(0, params_.name_max);
+  }
 
   std::string Fresh() {
     if (!params_.name_prefix.empty()) return Name();

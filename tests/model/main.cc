@@ -35,6 +35,7 @@ Random sequences of filesystem operations, compared with a model in memory.
   --vary         the seed decides the umask, too
   --shrink-seconds=N  time for making a failing sequence smaller (default 60; 0: not at all)
   --keep-going   go on after a round that failed
+  --wh           whiteouts must be written as .wh.NAME
   --tmpfs        every other lower on a tmpfs
   --rootless     as root of a user namespace (ids 100000 and up)
   --remembers    inode numbers and st_nlink of lower files must outlast a remount
@@ -68,6 +69,7 @@ enum OptionId {
   kKeepGoing,
   kRemembers,
   kTmpfs,
+  kWh,
   kRootless,
   kVerbose,
   kHelpOption
@@ -84,6 +86,7 @@ constexpr option kOptions[] = {{"target", required_argument, nullptr, kTarget},
                                {"shrink-seconds", required_argument, nullptr, kShrinkSeconds},
                                {"keep-going", no_argument, nullptr, kKeepGoing},
                                {"remembers", no_argument, nullptr, kRemembers},
+                               {"wh", no_argument, nullptr, kWh},
                                {"tmpfs", no_argument, nullptr, kTmpfs},
                                {"rootless", no_argument, nullptr, kRootless},
                                {"verbose", no_argument, nullptr, kVerbose},
@@ -128,6 +131,9 @@ int ParseCommandLine(int argc, char** argv, CampaignOptions* options) {
         break;
       case kKeepGoing:
         options->keep_going = true;
+        break;
+      case kWh:
+        options->run.wh_whiteouts = true;
         break;
       case kTmpfs:
         options->run.lowers_on_tmpfs = true;

@@ -86,6 +86,12 @@ TEST(Plyfs, DoesWhatTheModelSaysWithLayersOnSeveralDevices) {
   EXPECT_EQ(RunCampaign(options), 0);
 }
 
+TEST(Plyfs, DoesWhatTheModelSaysWithWhiteoutsByName) {
+  CampaignOptions options = OptionsFor(Target::kPlyfs, 10);
+  options.run.wh_whiteouts = true;
+  EXPECT_EQ(RunCampaign(options), 0);
+}
+
 TEST(Plyfs, DoesWhatTheModelSaysInAUserNamespace) {
   EXPECT_EQ(RunSelf({"--target=plyfs", "--rootless", "--vary", "--seed=1", "--rounds=10",
                      "--shrink-seconds=20"}),

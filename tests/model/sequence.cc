@@ -109,7 +109,7 @@ class Run {
       return Fail(end, "look at the lowers", "a lower has changed");
     }
     if (options_.target != Target::kPlyfs && options_.target != Target::kFuseOverlayfs) return {};
-    if (scenario_.kernel_reads_layers) return CompareWithKernel();
+    if (scenario_.kernel_reads_layers && !options_.wh_whiteouts) return CompareWithKernel();
     return {};
   }
 
@@ -153,6 +153,9 @@ Scenario GenerateScenario(uint64_t seed, size_t ops, const RunOptions& options) 
   scenario.kernel_reads_layers = options.target == Target::kKernelOverlay || Chance(random, 50);
   const Privilege privilege = options.rootless ? Privilege::kUserNamespace : Privilege::kRoot;
   layers.privilege = privilege;
+  // A longer name could not be hidden.
+  const size_t name_max = options.wh_whiteouts ? kNameMax - 4 : kNameMax;
+  layers.name_max = name_max;
   if (scenario.kernel_reads_layers) {
     layers.stray_whiteouts = false;
     layers.forms = {MarkForm::kOverlay, MarkForm::kOverlay, MarkForm::kXattr};
@@ -168,7 +171,7 @@ Scenario GenerateScenario(uint64_t seed, size_t ops, const RunOptions& options) 
   }
   scenario.layers = GenerateLayers(random, layers);
   scenario.ops = GenerateOps(random, UnionOf(scenario.layers), ModelOptionsFor(options),
-                             {.count = ops, .privilege = privilege});
+                             {.count = ops, .name_max = name_max, .privilege = privilege});
   return scenario;
 }
 

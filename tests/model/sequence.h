@@ -25,6 +25,7 @@ struct RunOptions {
   mode_t umask = 0;
   bool verbose = false;          // print every operation
   bool lowers_on_tmpfs = false;  // every other lower is on a filesystem of its own
+  bool wh_whiteouts = false;     // the program must write .wh.NAME
   bool rootless = false;         // the program runs as root of a user namespace
   // See CheckOptions. plyfs does not keep numbers over a remount yet.
   bool remembers = false;

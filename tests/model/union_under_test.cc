@@ -45,6 +45,9 @@ UnionUnderTest::UnionUnderTest(const LayerStackSpec& layers, const InodePtr& sho
   rootless_ = options.rootless;
   mount_options_.target = options.target;
   mount_options_.extra = options.extra;
+  if (options.wh_whiteouts) {
+    mount_options_.environment.push_back("FUSE_OVERLAYFS_DISABLE_OVL_WHITEOUT=1");
+  }
   mount_options_.upper = dir_.MakeDir("upper");
   mount_options_.work = dir_.MakeDir("work");
   mount_options_.mountpoint = dir_.MakeDir("mnt");
