@@ -99,7 +99,9 @@ Errno UpperLayer::PlaceWhiteout(const ObjectRef& at) const {
     return Errno::Of(::mknodat(at.dir, at.name, S_IFCHR, makedev(0, 0)));
   }
   if (!CanHaveWhFile(at.name)) return ENAMETOOLONG;
-  return MakeFile({.dir = at.dir, .name = WhNameOf(at.name).c_str()}, 0600).error();
+  const Errno error = MakeFile({.dir = at.dir, .name = WhNameOf(at.name).c_str()}, 0600).error();
+  // A name that came back keeps its old whiteout file beside it, for the layers below.
+  return error == EEXIST ? kOk : error;
 }
 
 Errno UpperLayer::ReplaceByWhiteout(const ObjectRef& at, const ObjectRef& away, WorkDir& work) const {
