@@ -45,7 +45,7 @@ CampaignOptions WithThreads(CampaignOptions options, int threads) {
 int RunSelf(const std::vector<std::string>& arguments) {
   std::vector<std::string> argv = {"/proc/self/exe"};
   argv.insert(argv.end(), arguments.begin(), arguments.end());
-  const test::ProgramResult result = test::RunProgram(argv, {.timeout_seconds = 110});
+  const test::ProgramResult result = test::RunProgram(argv, {.timeout_seconds = 550});
   fputs((result.out + result.err).c_str(), stdout);
   return result.exit_code;
 }
