@@ -62,10 +62,10 @@ TEST(Model, ThreadsAgreeWithKernelOverlay) {
   EXPECT_EQ(RunCampaign(WithThreads(OptionsFor(Target::kKernelOverlay, 2), 4)), 0);
 }
 
-TEST(Plyfs, DoesWhatTheModelSays) { EXPECT_EQ(RunCampaign(OptionsFor(Target::kPlyfs, 30)), 0); }
+TEST(Plyfs, DoesWhatTheModelSays) { EXPECT_EQ(RunCampaign(OptionsFor(Target::kPlyfs, 60)), 0); }
 
 TEST(Plyfs, DoesWhatTheModelSaysForAFreshSeed) {
-  EXPECT_EQ(RunCampaign(Fresh(OptionsFor(Target::kPlyfs, 10))), 0);
+  EXPECT_EQ(RunCampaign(Fresh(OptionsFor(Target::kPlyfs, 25))), 0);
 }
 
 TEST(Plyfs, RenamesLowerDirectoriesWithRedirects) {
@@ -99,7 +99,7 @@ TEST(Plyfs, DoesWhatTheModelSaysInAUserNamespace) {
 }
 
 TEST(Plyfs, ThreadsGetWhatTheModelSays) {
-  EXPECT_EQ(RunCampaign(WithThreads(OptionsFor(Target::kPlyfs, 6), 4)), 0);
+  EXPECT_EQ(RunCampaign(WithThreads(OptionsFor(Target::kPlyfs, 8), 4)), 0);
 }
 
 TEST(Plyfs, ThreadsGetWhatTheModelSaysForAFreshSeed) {
