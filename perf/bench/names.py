@@ -32,11 +32,11 @@ LOWER_ROWS = (
 )
 COPY_ROWS = (
     Row("copyup-small", "copy-up of small files: open, write 1 byte, close", "us/op"),
-    Row("copyup-small-volatile", "the same with -o volatile (no fsync by anybody)", "us/op"),
+    Row("copyup-small-volatile", "copy-up of small files, -o volatile (no fsync by anybody)", "us/op"),
 )
 BIG_ROWS = (
     Row("copyup-big", "copy-up of one big file: append 1 byte", "s"),
-    Row("copyup-big-volatile", "the same with -o volatile", "s"),
+    Row("copyup-big-volatile", "copy-up of one big file, -o volatile", "s"),
 )
 
 
