@@ -40,12 +40,6 @@ Result<UniqueFd> UpperLayer::MakeFile(const ObjectRef& at, mode_t mode) const {
   return UniqueFd(fd);
 }
 
-Result<UniqueFd> UpperLayer::MakeUnnamedFile(int dir, mode_t mode) const {
-  const int fd = ::openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode & 07777);
-  if (fd < 0) return Errno::Last();
-  return UniqueFd(fd);
-}
-
 Errno UpperLayer::Link(const ObjectRef& from, const ObjectRef& to) const {
   if (!IsDescriptor(from)) return Errno::Of(::linkat(from.dir, from.name, to.dir, to.name, 0));
   // AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH in the first user namespace.
@@ -82,11 +76,6 @@ Errno UpperLayer::SetTimes(const ObjectRef& object, const std::array<timespec, 2
 Errno UpperLayer::SetMark(const ObjectRef& object, std::string_view mark, std::string_view value) const {
   if (!capabilities_.xattr_marks) return EOPNOTSUPP;
   return SetXattr(object, MarkName(capabilities_.mark_namespace, mark).c_str(), value, 0);
-}
-
-Errno UpperLayer::RemoveMark(const ObjectRef& object, std::string_view mark) const {
-  const Errno error = RemoveXattr(object, MarkName(capabilities_.mark_namespace, mark).c_str());
-  return error == ENODATA ? kOk : error;
 }
 
 Errno UpperLayer::SetOpaque(int dir) const {

@@ -45,8 +45,6 @@ class UpperLayer final : public Layer {
   Errno MakeNode(const ObjectRef& at, mode_t mode, dev_t rdev) const;
   Errno MakeSymlink(const ObjectRef& at, const std::string& target) const;
   Result<UniqueFd> MakeFile(const ObjectRef& at, mode_t mode) const;
-  // An unnamed file in `dir`.
-  Result<UniqueFd> MakeUnnamedFile(int dir, mode_t mode) const;
   // `from` may be a descriptor (empty name): then its file gets its first or one more name.
   Errno Link(const ObjectRef& from, const ObjectRef& to) const;
   Errno Rename(const ObjectRef& from, const ObjectRef& to, unsigned flags) const;
@@ -62,7 +60,6 @@ class UpperLayer final : public Layer {
 
   // --- marks
   Errno SetMark(const ObjectRef& object, std::string_view mark, std::string_view value) const;
-  Errno RemoveMark(const ObjectRef& object, std::string_view mark) const;
   // Marks a directory as showing nothing of the layers below. `dir` is open.
   Errno SetOpaque(int dir) const;
 
