@@ -18,6 +18,7 @@
 #include "fs/base/ids.h"
 #include "fs/base/name.h"
 #include "fs/base/result.h"
+#include "fs/overlay/changes.h"
 #include "fs/overlay/config.h"
 #include "fs/overlay/types.h"
 
@@ -87,6 +88,20 @@ class Overlay {
                                const WriteOptions& options);
   Errno Fsync(NodeId id, bool data_only);  // files and directories
   Errno SyncFs();
+
+  // --- the journal (docs/journal.md)
+  // Sorted by path, parents before what is in them; against the lowers, or against a checkpoint. ENOENT if there is no such
+  // checkpoint.
+  Result<std::vector<Change>> Changes(const std::string& since_checkpoint = "");
+  // EEXIST; EINVAL for a name that is not [A-Za-z0-9._-]{1,128}.
+  Errno CreateCheckpoint(const std::string& name);
+  Errno DeleteCheckpoint(const std::string& name);  // ENOENT
+  Result<std::vector<Checkpoint>> Checkpoints();    // the oldest first
+  // Events after `sequence`, at most `limit`; waits up to `timeout_ms` for the first. An empty list after that time.
+  Result<std::vector<ChangeEvent>> Events(uint64_t sequence, size_t limit, int timeout_ms);
+  // Compares the journal with a full walk of the upper; with `repair`, mends what can be.
+  Result<std::vector<FsckFinding>> CheckJournal(bool repair);
+  JournalStats GetJournalStats();
 
   OverlayCounters Counters() const;
   // Memory and descriptors that are kept only for speed go; called when the mount has been idle for a while.
