@@ -136,7 +136,10 @@ Result<ShownStat> ReadShownStat(const Core& core, const Layer& layer, const Obje
   ShownStat shown{.mode = stat.stx_mode, .rdev = DeviceNumberOf(stat)};
   uid_t uid = stat.stx_uid;
   gid_t gid = stat.stx_gid;
-  ASSIGN_OR_RETURN(const std::optional<OverriddenStat> overridden, ReadOverrideStat(object, layer.override_stat()));
+  std::optional<OverriddenStat> overridden;
+  if (object.dir >= 0) {
+    ASSIGN_OR_RETURN(overridden, ReadOverrideStat(object, layer.override_stat()));
+  }
   if (overridden) {
     uid = overridden->uid;
     gid = overridden->gid;

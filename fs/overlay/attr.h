@@ -17,7 +17,7 @@ struct ShownStat {
   gid_t gid = 0;
   dev_t rdev = 0;
 };
-// Ids mapped and squashed, override_stat attributes read where the layer uses them.
+// Ids mapped and squashed, override_stat attributes read where the layer uses them. An empty `object`: `stat` says it all.
 Result<ShownStat> ReadShownStat(const Core& core, const Layer& layer, const ObjectRef& object, const struct statx& stat);
 
 // Attributes of a node from `stat`, just read from its layer at `object`. Needs the node's mutex, shared.

@@ -2,6 +2,7 @@
 #include "fs/overlay/remove.h"
 
 #include "fs/base/log.h"
+#include "fs/layer/override_stat.h"
 #include "fs/overlay/copy_up.h"
 #include "fs/overlay/discover.h"
 #include "fs/overlay/listing.h"
@@ -99,7 +100,15 @@ void NameHasGone(Core& core, Node& node, const Node& parent, Name name, const st
 
 Errno FreezeDirectory(Core& core, Node& dir) {
   ASSIGN_OR_RETURN(const Located located, Locate(core, dir));
-  ASSIGN_OR_RETURN(const struct statx stat, StatObject(located.ref()));
+  ASSIGN_OR_RETURN(struct statx stat, StatObject(located.ref()));
+  // Nothing can be asked of the object later, so an owner kept in an attribute becomes part of what is remembered.
+  const Layer& layer = core.layer(dir.dir->parts.front().layer);
+  ASSIGN_OR_RETURN(const std::optional<OverriddenStat> overridden, ReadOverrideStat(located.ref(), layer.override_stat()));
+  if (overridden) {
+    stat.stx_uid = overridden->uid;
+    stat.stx_gid = overridden->gid;
+    stat.stx_mode = static_cast<uint16_t>(S_IFDIR | overridden->mode);
+  }
   dir.dir->removed_stat = std::make_unique<struct statx>(stat);
   return kOk;
 }
