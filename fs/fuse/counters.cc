@@ -68,9 +68,29 @@ const char* OpcodeName(uint32_t opcode) { return opcode < kNames.size() ? kNames
 
 void RequestCounters::Merge(const RequestCounters& other) {
   for (size_t i = 0; i < cells_.size(); ++i) {
-    cells_[i].count += other.cells_[i].count.load(std::memory_order_relaxed);
-    cells_[i].nanoseconds += other.cells_[i].nanoseconds.load(std::memory_order_relaxed);
+    const Cell& from = other.cells_[i];
+    Increase(cells_[i].count, from.count.load(std::memory_order_relaxed));
+    Increase(cells_[i].nanoseconds, from.nanoseconds.load(std::memory_order_relaxed));
+    for (size_t j = 0; j < from.buckets.size(); ++j) {
+      Increase(cells_[i].buckets[j], from.buckets[j].load(std::memory_order_relaxed));
+    }
   }
+}
+
+std::vector<OpcodeTimes> RequestCounters::Times() const {
+  std::vector<OpcodeTimes> all;
+  for (size_t i = 0; i < cells_.size(); ++i) {
+    const Cell& cell = cells_[i];
+    OpcodeTimes times{.name = kNames[i],
+                      .count = cell.count.load(std::memory_order_relaxed),
+                      .nanoseconds = cell.nanoseconds.load(std::memory_order_relaxed)};
+    if (times.count == 0) continue;
+    for (size_t j = 0; j < times.buckets.size(); ++j) {
+      times.buckets[j] = cell.buckets[j].load(std::memory_order_relaxed);
+    }
+    all.push_back(times);
+  }
+  return all;
 }
 
 std::string RequestCounters::Line() const {

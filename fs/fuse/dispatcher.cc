@@ -113,7 +113,7 @@ void Dispatcher::Handle(Request& request, Reply& reply, RequestBuffer& buffer) {
     if (opcode == FUSE_INIT) {
       error = OnInit(request, reply);
     } else if (opcode < kHandlers.size() && kHandlers[opcode] != nullptr) {
-      Call call{request, reply, overlay_, buffer, agreed_, options_.validity};
+      Call call{request, reply, overlay_, buffer, agreed_, options_.validity, options_.control_text};
       error = kHandlers[opcode](call);
     }
   } catch (const std::exception& exception) {

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <span>
+#include <string>
 
 #include "fs/fuse/attr_codec.h"
 #include "fs/fuse/capabilities.h"
@@ -23,6 +24,7 @@ struct DispatcherOptions {
   CapabilityOptions capabilities;
   Validity validity;   // of entries, negative entries and attributes
   bool debug = false;  // one log line for each request
+  std::string control_text;  // the answer to kControlIoctl
 };
 
 class Dispatcher {

@@ -3,6 +3,8 @@
 // (fs/overlay). Thread safety: any thread; all state is in the Call, which belongs to one thread.
 #pragma once
 
+#include <string>
+
 #include "fs/fuse/attr_codec.h"
 #include "fs/fuse/capabilities.h"
 #include "fs/fuse/reply.h"
@@ -20,6 +22,7 @@ struct Call {
   RequestBuffer& buffer;  // the request lies in it; room for large replies
   const Capabilities& agreed;
   const Validity validity;
+  const std::string& control_text;
 };
 
 // Success, or the errno of a request that failed before it was answered; the dispatcher answers
@@ -71,7 +74,7 @@ Errno OnCopyFileRange64(Call& call);
 Errno OnFsync(Call& call);
 Errno OnSyncfs(Call& call);
 
-// chattr(1) flags: handlers_ioctl.cc
+// chattr(1) flags, and where the control socket is: handlers_ioctl.cc
 Errno OnIoctl(Call& call);
 
 }  // namespace plyfs

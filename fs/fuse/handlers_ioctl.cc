@@ -1,9 +1,11 @@
-// handlers_ioctl.cc: the ioctls behind chattr(1), lsattr(1) and project ids; no other is known.
+// handlers_ioctl.cc: the ioctls behind chattr(1), lsattr(1) and project ids, and our own one; no other is known.
 #include <linux/fs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <optional>
 
+#include "fs/base/control_ioctl.h"
 #include "fs/fuse/handlers.h"
 
 namespace plyfs {
@@ -33,10 +35,22 @@ std::optional<FlagsCommand> KnownCommand(uint32_t command) {
   }
 }
 
+// The paths are nobody's business but root's and the server's own user's.
+Errno TellControl(Call& call, const fuse_ioctl_in& in) {
+  if ((in.flags & FUSE_IOCTL_DIR) == 0) return ENOTTY;
+  const uid_t uid = call.request.caller().uid;
+  if (uid != 0 && uid != ::geteuid()) return EPERM;
+  const size_t length = call.control_text.size() + 1;
+  if (length > in.out_size) return ENAMETOOLONG;
+  const fuse_ioctl_out out{};
+  return call.reply.Bytes({reinterpret_cast<const char*>(&out), sizeof out}, {call.control_text.c_str(), length});
+}
+
 }  // namespace
 
 Errno OnIoctl(Call& call) {
   ASSIGN_OR_RETURN(const fuse_ioctl_in* const in, call.request.Take<fuse_ioctl_in>());
+  if (in->cmd == kControlIoctl) return TellControl(call, *in);
   const std::optional<FlagsCommand> known = KnownCommand(in->cmd);
   if (!known) return ENOTTY;
   ASSIGN_OR_RETURN(const std::span<const char> given, call.request.TakeBytes(in->in_size));

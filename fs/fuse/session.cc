@@ -35,7 +35,8 @@ Session::Session(Overlay& overlay, UniqueFd device, const SessionOptions& option
                                     .acl = options_.acl,
                                     .writeback = options_.writeback},
                    .validity = Validity::FromSeconds(options_.timeout),
-                   .debug = options_.debug}),
+                   .debug = options_.debug,
+                   .control_text = options_.control_text}),
       workers_(
           transport_,
           {.max_threads = options_.threads,
@@ -74,7 +75,9 @@ int Session::Initialise() {
 
 std::string Session::CountersLine() const {
   const OverlayCounters counters = overlay_.Counters();
-  return workers_.CountersLine() + " nodes=" + std::to_string(counters.nodes) +
+  RequestCounters requests;
+  const size_t threads = Collect(requests);
+  return "threads=" + std::to_string(threads) + " " + requests.Line() + " nodes=" + std::to_string(counters.nodes) +
          " copied_up_files=" + std::to_string(counters.copied_up_files) +
          " copied_up_bytes=" + std::to_string(counters.copied_up_bytes) +
          " open_descriptors=" + std::to_string(counters.open_descriptors);

@@ -1,6 +1,6 @@
 // session.h: one mounted filesystem, served from INIT to unmount.
 // Not here: mounting and unmounting, signals (fs/mount).
-// Thread safety: Run is called once; Stop and CountersLine from any thread (Stop also from a signal
+// Thread safety: Run is called once; Stop, CountersLine and Collect from any thread (Stop also from a signal
 // handler).
 #pragma once
 
@@ -30,6 +30,7 @@ struct SessionOptions {
   // For how long the kernel believes entries, negative entries and attributes, in seconds.
   double timeout = 1e9;
   bool debug = false;  // log each request
+  std::string control_text;  // the answer to kControlIoctl
 };
 
 class Session {
@@ -45,6 +46,8 @@ class Session {
 
   // One line: threads, requests by opcode with their mean times, and the Overlay's counters.
   std::string CountersLine() const;
+  // The requests of all threads so far; how many threads there are.
+  size_t Collect(RequestCounters& total) const { return workers_.Collect(total); }
 
  private:
   int Initialise();

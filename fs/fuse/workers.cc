@@ -101,12 +101,11 @@ void Workers::Stop() {
   }
 }
 
-std::string Workers::CountersLine() const {
+size_t Workers::Collect(RequestCounters& total) const {
   absl::MutexLock lock(&mutex_);
-  RequestCounters total;
   total.Merge(ended_);
   for (const auto& worker : workers_) total.Merge(worker->counters);
-  return "threads=" + std::to_string(workers_.size()) + " " + total.Line();
+  return workers_.size();
 }
 
 // --- one thread ---------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 // workers.h: the threads that receive requests: who waits for the next one, who helps, who rests.
 // Not here: what a request means (dispatcher.h), the device (dev_transport.h).
-// Thread safety: Run is called once; Stop and CountersLine from any thread (Stop also from a signal
+// Thread safety: Run is called once; Stop and Collect from any thread (Stop also from a signal
 // handler).
 //
 // At most one thread waits for the device, polling first and sleeping later; the others handle
@@ -61,7 +61,8 @@ class Workers {
   // Readable when Stop was called.
   int stop_fd() const { return stop_event_.get(); }
 
-  std::string CountersLine() const;
+  // Adds the counters of all threads, also of those that have ended; how many threads there are.
+  size_t Collect(RequestCounters& total) const;
 
  private:
   struct Worker;

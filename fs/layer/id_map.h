@@ -41,6 +41,7 @@ class IdRanges {
   static std::optional<IdRanges> Parse(std::string_view text);
 
   bool empty() const { return ranges_.empty(); }
+  const std::vector<IdRange>& ranges() const { return ranges_; }
   uint32_t ToShown(uint32_t on_disk) const;
   std::optional<uint32_t> ToDisk(uint32_t shown) const;
 

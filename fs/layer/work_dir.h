@@ -25,6 +25,7 @@ class WorkDir {
   // Makes the sub-directories below `work` (an open directory) and sweeps them.
   static Result<std::unique_ptr<WorkDir>> Open(UniqueFd work);
 
+  int own() const { return own_.get(); }  // WORKDIR/plyfs
   int tmp() const { return tmp_.get(); }
   int orphans() const { return orphans_.get(); }
   int index() const { return index_.get(); }
@@ -36,11 +37,6 @@ class WorkDir {
 
   // Removes an entry of tmp/ with all below it.
   Errno Discard(const std::string& temp_name) const;
-
-  // A small file of ours directly in WORKDIR/plyfs. TakeFile deletes it; ENOENT if there is none. PutFile replaces it in one
-  // step.
-  Result<std::string> TakeFile(const char* name) const;
-  Errno PutFile(const char* name, const std::string& content);
 
   // The mark of option volatile. Present: an earlier mount left out syncs and did not say that it ended well.
   Result<bool> HasVolatileMark() const;

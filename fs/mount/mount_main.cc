@@ -19,6 +19,7 @@
 #include "fs/base/log.h"
 #include "fs/fuse/session.h"
 #include "fs/layer/layer_stack.h"
+#include "fs/mount/control_channel.h"
 #include "fs/mount/daemon.h"
 #include "fs/mount/exit_status.h"
 #include "fs/mount/kernel_mount.h"
@@ -69,12 +70,15 @@ bool MountpointIsFree(const MountOptions& options, MountError* error) {
 int Serve(MountOptions options, Readiness readiness, const InheritedFds& inherited) {
   SignalThread::Block();
   PrepareProcess();
+  ControlChannel control(options);
+  options.session.control_text = control.IoctlText();
   MountError error;
   if (!MountpointIsFree(options, &error) ||
       !OpenLayerStack(options.layers, &options.overlay.layers, &error)) {
     LogError("%s", error.message.c_str());
     return kExitLayers;
   }
+  control.Bind(options.overlay.layers);
   const std::unique_ptr<KernelMount> mount = KernelMount::Create(options.mount, &error);
   if (mount == nullptr) {
     LogError("%s", error.message.c_str());
@@ -94,7 +98,9 @@ int Serve(MountOptions options, Readiness readiness, const InheritedFds& inherit
   });
   const int failure = session.Run([&] {
     if (!readiness.Announce(inherited)) session.Stop();
+    control.Serve(overlay, session);
   });
+  control.Stop();
   if (failure == 0) return kExitLive;
   LogError("the server failed: %s", std::strerror(failure));
   return kExitServer;
