@@ -75,36 +75,6 @@ Errno WorkDir::Discard(const std::string& temp_name) const {
   return RemoveTree({.dir = tmp_.get(), .name = temp_name.c_str()});
 }
 
-Result<std::string> WorkDir::TakeFile(const char* name) const {
-  ASSIGN_OR_RETURN(const UniqueFd fd, OpenRegular({.dir = own_.get(), .name = name}, O_RDONLY));
-  ASSIGN_OR_RETURN(const struct statx stat, StatObject({.dir = fd.get()}));
-  std::string content(stat.stx_size, '\0');
-  size_t done = 0;
-  while (done < content.size()) {
-    const ssize_t got = ::pread(fd.get(), content.data() + done, content.size() - done, done);
-    if (got < 0) return Errno::Last();
-    if (got == 0) break;
-    done += got;
-  }
-  content.resize(done);
-  if (::unlinkat(own_.get(), name, 0) != 0) return Errno::Last();
-  return content;
-}
-
-Errno WorkDir::PutFile(const char* name, const std::string& content) {
-  TempEntry temp(*this);
-  const UniqueFd fd(::openat(tmp(), temp.ref().name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!fd.valid()) return Errno::Last();
-  for (size_t done = 0; done < content.size();) {
-    const ssize_t put = ::write(fd.get(), content.data() + done, content.size() - done);
-    if (put < 0) return Errno::Last();
-    done += put;
-  }
-  if (::renameat(tmp(), temp.ref().name, own_.get(), name) != 0) return Errno::Last();
-  temp.Committed();
-  return kOk;
-}
-
 Result<bool> WorkDir::HasVolatileMark() const {
   const Result<struct statx> stat = StatObject({.dir = work_.get(), .name = "work/incompat/volatile"});
   if (stat.ok()) return true;

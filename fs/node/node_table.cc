@@ -214,6 +214,15 @@ NodeTable::NamePlace NodeTable::PlaceOf(const Node& node) {
   return {.parent = alias.parent, .text = alias.text};
 }
 
+std::vector<NodeTable::NamePlace> NodeTable::PlacesOf(const Node& node) {
+  absl::MutexLock lock(&mutex_);
+  std::vector<NamePlace> places;
+  if (node.named) places.push_back({.parent = node.name.parent, .text = node.name.text});
+  if (!node.rare) return places;
+  for (const auto& alias : node.rare->aliases) places.push_back({.parent = alias->parent, .text = alias->text});
+  return places;
+}
+
 bool NodeTable::HasOtherName(const Node& node, const Node& parent, std::string_view name) {
   absl::MutexLock lock(&mutex_);
   const size_t names = (node.named ? 1 : 0) + (node.rare ? node.rare->aliases.size() : 0);

@@ -77,6 +77,8 @@ class NodeTable {
     std::string text;
   };
   NamePlace PlaceOf(const Node& node);
+  // All that the table knows.
+  std::vector<NamePlace> PlacesOf(const Node& node);
   // Whether the table knows a name of the node besides (parent, name).
   bool HasOtherName(const Node& node, const Node& parent, std::string_view name);
   // A file has got several names: look-ups of any of them must find this node.

@@ -197,7 +197,7 @@ Result<Attr> ChangeAttr(Core& core, const NodeRef& node, const AttrChange& chang
   if (change.size && !node->is_regular()) return Errno(node->is_directory() ? EISDIR : EINVAL);
   if (!node->is_directory()) {
     RETURN_IF_ERROR(CopyUp(core, node, {.truncate_to = change.size}));
-  } else if (const Errno error = EnsureUpperDirectory(core, node); !error.ok() && !(error == ENOENT)) {
+  } else if (const Errno error = CopyUp(core, node); !error.ok() && !(error == ENOENT)) {
     return error;
   }
   absl::ReaderMutexLock tree(&core.tree_mutex);

@@ -18,6 +18,7 @@ struct OverlayConfig {
   bool volatile_upper = false;  // option volatile: no sync at all, also not in copy-up
   bool xattrs = true;         // false: option noxattrs, user xattrs answer EOPNOTSUPP
   bool acl = true;            // false: option noacl, system.posix_acl_* answer EOPNOTSUPP
+  bool journal = true;        // false: option journal=off, changes are not recorded and numbers not kept over a remount
   bool static_nlink = false;  // option static_nlink: directories show nlink 1 always
   bool ino32 = false;         // option ino32_t: st_ino folded into 32 bits
 };

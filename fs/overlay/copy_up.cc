@@ -10,6 +10,7 @@
 #include "fs/overlay/file_io.h"
 #include "fs/overlay/link_index.h"
 #include "fs/overlay/locate.h"
+#include "fs/overlay/recording.h"
 #include "fs/overlay/user_device.h"
 
 namespace plyfs {
@@ -168,6 +169,7 @@ Errno CommitFile(Core& core, const NodeRef& node, const NodeTable::NamePlace& pl
     absl::MutexLock lock(&node->mutex);
     if (core.nodes.PlaceOf(*node).parent) return EAGAIN;
     ASSIGN_OR_RETURN(const struct statx copy, StatObject(temp));
+    RecordOrigin(core, copy, node->ino);
     if (const uint32_t hidden = several_names ? ShownNames(core, source) : 0; hidden > 0) {
       // No name of it is known, yet there are some: they must find the copy.
       RETURN_IF_ERROR(PutIntoIndex(core, source, hidden, temp, &node->MutableRare()));  // COMMIT
@@ -187,6 +189,7 @@ Errno CommitFile(Core& core, const NodeRef& node, const NodeTable::NamePlace& pl
   if (!(core.nodes.FindChild(*place.parent, place.text) == node) || !place.parent->dir->has_upper()) return EAGAIN;
   ASSIGN_OR_RETURN(const FdRef parent, DirFd(core, *place.parent, LayerIndex::kUpper));
   ASSIGN_OR_RETURN(const struct statx copy, StatObject(temp));
+  RecordOrigin(core, copy, node->ino);
   RETURN_IF_ERROR(LetHoldIfDevice(core, *node, temp, *place.parent));
   if (several_names) {
     const uint32_t shown = ShownNames(core, source);
@@ -212,7 +215,9 @@ Errno CommitDirectory(Core& core, const NodeRef& dir, const ObjectRef& temp) {
   absl::MutexLock lock(&dir->mutex);
   if (dir->dir->removed || !parent->dir->has_upper()) return ENOENT;
   ASSIGN_OR_RETURN(const FdRef parent_fd, DirFd(core, *parent, LayerIndex::kUpper));
+  ASSIGN_OR_RETURN(const struct statx copy, StatObject(temp));
   RETURN_IF_ERROR(RenameKeepingTimes(core, temp, parent_fd->fd.get(), dir->name.text));
+  dir->dir->upper_inode = copy.stx_ino;
   dir->dir->parts.insert(dir->dir->parts.begin(), DirPart{.layer = LayerIndex::kUpper});
   dir->layer = LayerIndex::kUpper;
   ++parent->dir->version;
@@ -237,6 +242,10 @@ Errno CopyUpDirectory(Core& core, const NodeRef& dir) {
   return kOk;
 }
 
+ChangeEvents EventsOf(const CopyUpOptions& options) {
+  return options.is_change ? ChangeEvents::kModify : ChangeEvents::kNone;
+}
+
 // One attempt; EAGAIN if the object's name has changed under it.
 Errno TryCopyUp(Core& core, const NodeRef& node, const CopyUpOptions& options) {
   const NodeTable::NamePlace place = core.nodes.PlaceOf(*node);
@@ -245,6 +254,7 @@ Errno TryCopyUp(Core& core, const NodeRef& node, const CopyUpOptions& options) {
     const Errno error = EnsureUpperDirectory(core, place.parent);
     if (!error.ok()) return error == ENOENT ? Errno(EAGAIN) : error;
   }
+  RecordChange(core, node, EventsOf(options));
   std::optional<Source> source;
   {
     absl::ReaderMutexLock tree(&core.tree_mutex);
@@ -269,8 +279,15 @@ bool IsInUpper(const NodeRef& node) {
 
 Errno CopyUp(Core& core, const NodeRef& node, const CopyUpOptions& options) {
   if (core.read_only()) return EROFS;
-  if (node->is_directory()) return EnsureUpperDirectory(core, node);
-  if (IsInUpper(node)) return kOk;
+  if (node->is_directory()) {
+    RETURN_IF_ERROR(EnsureUpperDirectory(core, node));
+    RecordChange(core, node, EventsOf(options));
+    return kOk;
+  }
+  if (IsInUpper(node)) {
+    RecordChange(core, node, EventsOf(options));
+    return kOk;
+  }
   const CopyUpGate::Pass pass(core.copy_up_gate, node->id);
   for (;;) {
     if (IsInUpper(node)) return kOk;

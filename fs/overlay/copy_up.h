@@ -15,6 +15,8 @@ struct CopyUpOptions {
   // The size that a regular file is to have from the commit on (truncate(2) of a lower file): one step, so that no failure
   // leaves it cut.
   std::optional<uint64_t> truncate_to;
+  // False: nothing about the object itself is going to change (it gets another name).
+  bool is_change = true;
 };
 
 // Afterwards the node (any type) is in the upper, and so are its parents. EROFS in a read-only union, ENOSPC, EIO, EDQUOT, … as

@@ -5,8 +5,9 @@
 
 #include <algorithm>
 
+#include "fs/layer/layer.h"
 #include "fs/overlay/discover.h"
-#include "fs/overlay/identity_file.h"
+#include "fs/overlay/recording.h"
 
 namespace plyfs {
 namespace {
@@ -47,13 +48,33 @@ std::vector<FdRef> BorrowRoots(const LayerStack& stack) {
   return roots;
 }
 
+bool IsEmpty(int dir) {
+  return ListDirectory(dir, [](const RawDirEntry&) { return Errno(ENOTEMPTY); }).ok();
+}
+
+std::unique_ptr<Journal> MakeJournal(const OverlayConfig& config) {
+  if (config.layers.upper == nullptr) return nullptr;
+  if (!config.journal) {
+    Journal::Distrust(config.layers.work->own());
+    return nullptr;
+  }
+  const Result<struct statx> root = StatObject({.dir = config.layers.upper->root()});
+  return std::make_unique<Journal>(JournalOptions{.work = config.layers.work->own(),
+                                                  .root_inode = root.ok() ? root->stx_ino : 0,
+                                                  .root_birth_ns = root.ok() ? BirthNsOf(*root) : 0,
+                                                  .upper_is_empty = IsEmpty(config.layers.upper->root()),
+                                                  .syncs = config.fsync && !config.volatile_upper});
+}
+
 }  // namespace
 
 Core::Core(OverlayConfig overlay_config)
     : config(std::move(overlay_config)),
-      numbers(config.layers, config.ino32 ? InoWidth::k32 : InoWidth::k64),
+      journal(MakeJournal(config)),
+      numbers(config.layers, config.ino32 ? InoWidth::k32 : InoWidth::k64, [this] { LoadIdentity(); }),
       directories(BudgetFor(config.layers.layers.size()).directories),
       files(BudgetFor(config.layers.layers.size()).files),
+      link_counts([this] { LoadIdentity(); }),
       roots(BorrowRoots(config.layers)),
       max_held_orphans(BudgetFor(config.layers.layers.size()).orphans),
       nodes([this](Node& node) { OnDestroy(node); }) {
@@ -62,11 +83,27 @@ Core::Core(OverlayConfig overlay_config)
   const LayerIndex numbered = root->parts.size() > 1 && root->has_upper() ? root->parts[1].layer : root->parts[0].layer;
   const Result<struct statx> stat = StatObject({.dir = layer(numbered).root()});
   nodes.MakeRoot(stat.ok() ? numbers.FromDisk(DiskInodeOf(*stat)) : Ino{1}, std::move(root));
-  LoadIdentity(*this);
-  LoadIndexOrigins(*this);
 }
 
-Core::~Core() { SaveIdentity(*this); }
+Core::~Core() = default;
+
+void Core::LoadIdentity() {
+  absl::call_once(identity_loaded_, [this] {
+    LoadIndexOrigins(*this);
+    if (!journal) return;
+    journal->LoadIdentity({
+        .origin =
+            [this](const StoredOrigin& origin) {
+              numbers.LoadOrigin({.upper_inode = origin.inode, .birth_ns = origin.birth_ns, .shown = origin.shown});
+            },
+        .drop_origin = [this](uint64_t inode) { numbers.UnloadOrigin(inode); },
+        .links_removed =
+            [this](uint64_t device, uint64_t inode, uint64_t removed) {
+              link_counts.Load({.device = device, .inode = inode}, static_cast<uint32_t>(removed));
+            },
+    });
+  });
+}
 
 void Core::OnDestroy(Node& node) {
   if (node.dir) {
@@ -82,7 +119,7 @@ void Core::OnDestroy(Node& node) {
     const ObjectRef orphan{.dir = work().orphans(), .name = name.c_str()};
     const Result<struct statx> stat = StatObject(orphan);
     // Before the inode is free: its number may be used again at once.
-    if (stat.ok() && stat->stx_nlink == 1) numbers.DropOrigin(DiskInodeOf(*stat));
+    if (stat.ok() && stat->stx_nlink == 1) RecordInodeGone(*this, DiskInodeOf(*stat));
     upper().Unlink(orphan).Ignore("orphans/ is swept at the next mount");
   }
 }

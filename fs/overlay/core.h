@@ -12,6 +12,7 @@
 #include "fs/layer/layer.h"
 #include "fs/layer/upper_layer.h"
 #include "fs/layer/work_dir.h"
+#include "fs/journal/journal.h"
 #include "fs/node/node_table.h"
 #include "fs/overlay/config.h"
 #include "fs/overlay/copy_up_gate.h"
@@ -35,6 +36,7 @@ struct Core {
   bool syncs() const { return config.fsync && !config.volatile_upper; }
 
   const OverlayConfig config;
+  std::unique_ptr<Journal> journal;  // null: read-only, or option journal=off
   InodeNumbers numbers;
   DescriptorCache directories;  // key: DirKey
   DescriptorCache files;        // key: nodeid
@@ -50,12 +52,14 @@ struct Core {
   // Shared: the places of directories in the tree stay as they are. Exclusive: one of them moves, or a name moves between
   // directories.
   absl::Mutex tree_mutex;
+  absl::once_flag identity_loaded_;
   // The last member: nodes that go still use the others.
   NodeTable nodes;
 
   static uint64_t DirKey(NodeId id, LayerIndex layer) { return Value(id) << 16 | Value(layer); }
 
  private:
+  void LoadIdentity();
   void OnDestroy(Node& node);
 };
 

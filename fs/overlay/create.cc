@@ -16,6 +16,7 @@
 #include "fs/overlay/discover.h"
 #include "fs/overlay/file_io.h"
 #include "fs/overlay/locate.h"
+#include "fs/overlay/recording.h"
 #include "fs/overlay/user_device.h"
 
 namespace plyfs {
@@ -149,8 +150,9 @@ Errno MakeStaged(Core& core, Node& parent, int parent_fd, Name name, const NewOb
   return PutInPlace(core.upper(), temp, {.dir = parent_fd, .name = name.c_str()}, object, over_whiteout);
 }
 
-std::unique_ptr<DirState> UpperOnly() {
+std::unique_ptr<DirState> UpperOnly(uint64_t inode) {
   auto dir = std::make_unique<DirState>();
+  dir->upper_inode = inode;
   dir->parts.push_back({.layer = LayerIndex::kUpper});
   return dir;
 }
@@ -163,7 +165,7 @@ Result<Entry> EntryOfNew(Core& core, const NodeRef& parent, std::string_view nam
                                          {.type = object.mode & S_IFMT,
                                           .layer = LayerIndex::kUpper,
                                           .ino = core.numbers.FromUpper(stat),
-                                          .dir = S_ISDIR(object.mode) ? UpperOnly() : nullptr});
+                                          .dir = S_ISDIR(object.mode) ? UpperOnly(stat.stx_ino) : nullptr});
   absl::MutexLock lock(&node->mutex);
   if (fd.valid() && node->is_regular()) {
     ReplaceDataFd(core, *node, std::make_shared<const CachedFd>(CachedFd{.fd = std::move(fd), .writable = true}));
@@ -192,6 +194,7 @@ Result<Entry> CreateObject(Core& core, const NodeRef& parent, Name name, const N
   if (parent->dir->removed) return Errno(ENOENT);
   ASSIGN_OR_RETURN(const FdRef parent_fd, DirFd(core, *parent, LayerIndex::kUpper));
   const ObjectRef at{.dir = parent_fd->fd.get(), .name = name.c_str()};
+  RecordTouch(core, *parent, name.view(), {});
   UniqueFd fd;
   Errno error = MakeDirectly(core, at, object, creator, &fd);
   if (error == ENOTSUP || error == EEXIST) {
@@ -199,7 +202,9 @@ Result<Entry> CreateObject(Core& core, const NodeRef& parent, Name name, const N
   }
   RETURN_IF_ERROR(error);
   ++parent->dir->version;
-  return EntryOfNew(core, parent, name.view(), at, object, std::move(fd));
+  ASSIGN_OR_RETURN(const Entry entry, EntryOfNew(core, parent, name.view(), at, object, std::move(fd)));
+  if (const NodeRef node = core.nodes.Find(entry.id)) RecordCreated(core, *parent, name, *node);
+  return entry;
 }
 
 Result<Entry> CreateUnnamed(Core& core, const NodeRef& parent, mode_t mode, const Caller& caller) {
@@ -234,7 +239,7 @@ Result<Entry> CreateUnnamed(Core& core, const NodeRef& parent, mode_t mode, cons
 Result<Entry> CreateLink(Core& core, const NodeRef& node, const NodeRef& parent, Name name) {
   if (core.read_only()) return Errno(EROFS);
   if (node->is_directory() || !MayHaveName(core, name)) return Errno(EPERM);
-  RETURN_IF_ERROR(CopyUp(core, node));
+  RETURN_IF_ERROR(CopyUp(core, node, {.is_change = false}));
   RETURN_IF_ERROR(EnsureUpperDirectory(core, parent));
 
   absl::ReaderMutexLock tree(&core.tree_mutex);
@@ -250,6 +255,7 @@ Result<Entry> CreateLink(Core& core, const NodeRef& node, const NodeRef& parent,
   }
   RETURN_IF_ERROR(LetHoldIfDevice(core, *node, located.ref(), *parent));
   const ObjectRef at{.dir = parent_fd->fd.get(), .name = name.c_str()};
+  RecordTouch(core, *parent, name.view(), {});
   if (there.kind == LayerEntry::kWhiteout) {
     TempEntry temp(core.work());
     RETURN_IF_ERROR(core.upper().Link(located.ref(), temp.ref()));
@@ -269,6 +275,7 @@ Result<Entry> CreateLink(Core& core, const NodeRef& node, const NodeRef& parent,
   }
   ASSIGN_OR_RETURN(const struct statx stat, StatObject(at));
   if (stat.stx_nlink > 1) core.nodes.RegisterInode(*node, DiskInodeOf(stat));
+  RecordLinked(core, *parent, name, *node, stat.stx_ino);
   ASSIGN_OR_RETURN(const Attr attr, ToAttr(core, *node, at, stat));
   core.nodes.AddLookup(*node);
   return Entry{.id = node->id, .attr = attr};

@@ -14,11 +14,14 @@
 namespace plyfs {
 namespace {
 
+// Whether the journal need not be told of a change of the node.
+bool IsRecorded(const Core& core, const Node& node) { return !core.journal || node.recorded(core.journal->stamp()); }
+
 // A descriptor for writing: of the upper copy, made now if this is the first change.
 Result<FdRef> WritableFd(Core& core, const NodeRef& node) {
   if (core.read_only()) return Errno(EROFS);
   if (!node->is_regular()) return Errno(node->is_directory() ? EISDIR : EINVAL);
-  if (FdRef cached = core.files.Get(Value(node->id)); cached && cached->writable) return cached;
+  if (FdRef cached = core.files.Get(Value(node->id)); cached && cached->writable && IsRecorded(core, *node)) return cached;
   RETURN_IF_ERROR(CopyUp(core, node));
   return DataFd(core, node, DataAccess::kWrite);
 }

@@ -46,6 +46,7 @@ class Search {
     decltype(DirState::parts) parts;
     std::map<LayerIndex, std::string> redirects;
     std::optional<struct statx> top_lower;
+    uint64_t upper_inode = 0;
   };
 
   Result<Next> LookAt(size_t i) {
@@ -117,6 +118,7 @@ class Search {
       result_.stat = stat;
       result_.init.layer = index;
     }
+    if (index == LayerIndex::kUpper) found_.upper_inode = stat.stx_ino;
     if (index != LayerIndex::kUpper && !found_.top_lower) found_.top_lower = stat;
     found_.parts.push_back(
         {.layer = index, .xattr_whiteouts = marks.xattr_whiteouts, .holds_devices = marks.holds_devices});
@@ -180,6 +182,7 @@ class Search {
   Result<Discovered> FinishDirectory() {
     auto dir = std::make_unique<DirState>();
     dir->parts = std::move(found_.parts);
+    dir->upper_inode = found_.upper_inode;
     if (!found_.redirects.empty()) {
       dir->redirects = std::make_unique<std::map<LayerIndex, std::string>>(std::move(found_.redirects));
     }
@@ -343,6 +346,9 @@ std::unique_ptr<DirState> DiscoverRoot(Core& core) {
   auto dir = std::make_unique<DirState>();
   for (const auto& layer : core.config.layers.layers) {
     if (!layer) continue;
+    if (layer->index() == LayerIndex::kUpper) {
+      if (const Result<struct statx> stat = StatObject({.dir = layer->root()}); stat.ok()) dir->upper_inode = stat->stx_ino;
+    }
     const Result<DirMarks> marks = ReadDirMarks({.dir = layer->root()});
     dir->parts.push_back({.layer = layer->index(),
                           .xattr_whiteouts = marks.ok() && marks->xattr_whiteouts,

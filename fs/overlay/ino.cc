@@ -11,14 +11,15 @@ namespace {
 // Seven bits of device are left of the number, so that it stays positive as a signed 64-bit value.
 constexpr int kDeviceShift = 56;
 
-int64_t BirthOf(const struct statx& stat) {
+}  // namespace
+
+int64_t BirthNsOf(const struct statx& stat) {
   if ((stat.stx_mask & STATX_BTIME) == 0) return 0;
   return stat.stx_btime.tv_sec * 1000000000 + stat.stx_btime.tv_nsec;
 }
 
-}  // namespace
-
-InodeNumbers::InodeNumbers(const LayerStack& layers, InoWidth width) : width_(width) {
+InodeNumbers::InodeNumbers(const LayerStack& layers, InoWidth width, std::function<void()> load)
+    : width_(width), load_(std::move(load)) {
   for (const auto& layer : layers.layers) {
     if (layer && std::find(devices_.begin(), devices_.end(), layer->device()) == devices_.end()) {
       devices_.push_back(layer->device());
@@ -40,12 +41,13 @@ Ino InodeNumbers::FromDisk(const DiskInode& inode) const {
 }
 
 Ino InodeNumbers::FromUpper(const struct statx& stat) {
+  absl::call_once(loaded_, load_);
   const DiskInode inode = DiskInodeOf(stat);
   absl::MutexLock lock(&mutex_);
   const auto found = origins_.find(inode.inode);
   if (found == origins_.end()) return FromDisk(inode);
   Origin& origin = found->second;
-  if (!origin.checked && origin.birth_ns != BirthOf(stat)) {
+  if (!origin.checked && origin.birth_ns != BirthNsOf(stat)) {
     origins_.erase(found);
     return FromDisk(inode);
   }
@@ -53,7 +55,8 @@ Ino InodeNumbers::FromUpper(const struct statx& stat) {
   return {origin.shown};
 }
 
-std::optional<Ino> InodeNumbers::FromUpper(const DiskInode& inode) const {
+std::optional<Ino> InodeNumbers::FromUpper(const DiskInode& inode) {
+  absl::call_once(loaded_, load_);
   absl::ReaderMutexLock lock(&mutex_);
   const auto found = origins_.find(inode.inode);
   if (found == origins_.end()) return FromDisk(inode);
@@ -62,25 +65,25 @@ std::optional<Ino> InodeNumbers::FromUpper(const DiskInode& inode) const {
 }
 
 void InodeNumbers::SetOrigin(const struct statx& upper, Ino ino) {
+  absl::call_once(loaded_, load_);
   absl::MutexLock lock(&mutex_);
-  origins_[upper.stx_ino] = {.shown = ino.value, .birth_ns = BirthOf(upper), .checked = true};
+  origins_[upper.stx_ino] = {.shown = ino.value, .birth_ns = BirthNsOf(upper), .checked = true};
 }
 
-void InodeNumbers::DropOrigin(const DiskInode& upper) {
+bool InodeNumbers::DropOrigin(const DiskInode& upper) {
+  absl::call_once(loaded_, load_);
   absl::MutexLock lock(&mutex_);
-  origins_.erase(upper.inode);
+  return origins_.erase(upper.inode) != 0;
+}
+
+void InodeNumbers::UnloadOrigin(uint64_t upper_inode) {
+  absl::MutexLock lock(&mutex_);
+  origins_.erase(upper_inode);
 }
 
 void InodeNumbers::LoadOrigin(const InodeOrigin& origin) {
   absl::MutexLock lock(&mutex_);
   origins_[origin.upper_inode] = {.shown = origin.shown, .birth_ns = origin.birth_ns, .checked = false};
-}
-
-void InodeNumbers::ForEachOrigin(const std::function<void(const InodeOrigin&)>& visit) const {
-  absl::ReaderMutexLock lock(&mutex_);
-  for (const auto& [inode, origin] : origins_) {
-    visit({.upper_inode = inode, .birth_ns = origin.birth_ns, .shown = origin.shown});
-  }
 }
 
 }  // namespace plyfs

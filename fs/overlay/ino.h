@@ -1,5 +1,5 @@
 // ino.h: the inode numbers that the union shows.
-// Not here: where they are kept over a remount (identity_file.h).
+// Not here: where they are kept over a remount (fs/journal).
 // Thread safety: any thread.
 #pragma once
 
@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "absl/base/call_once.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "fs/base/ids.h"
@@ -26,36 +27,43 @@ struct InodeOrigin {
   uint64_t shown = 0;
 };
 
+// 0 where the filesystem knows no birth times.
+int64_t BirthNsOf(const struct statx& stat);
+
 // Layers on one device show their own numbers. With several devices, the device's position among them goes into the high bits
 // (as the kernel's xino). A file that was copied up keeps the number of the lower file it came from.
 class InodeNumbers {
  public:
-  InodeNumbers(const LayerStack& layers, InoWidth width);
+  // `load` is called once, before the first upper file is looked at: it tells what an earlier mount left, through LoadOrigin.
+  InodeNumbers(const LayerStack& layers, InoWidth width, std::function<void()> load);
 
   // The number of an inode of a layer, as it would be shown had it never been copied up.
   Ino FromDisk(const DiskInode& inode) const;
   // The number of an upper file: that of its origin if it was copied up.
   Ino FromUpper(const struct statx& stat);
   // The same where only the inode is known; nullopt if that is not enough to be sure.
-  std::optional<Ino> FromUpper(const DiskInode& inode) const;
+  std::optional<Ino> FromUpper(const DiskInode& inode);
 
   // An upper file shows `ino` from now on, until its inode is gone.
   void SetOrigin(const struct statx& upper, Ino ino);
-  void DropOrigin(const DiskInode& upper);
+  // False if it showed its own number.
+  bool DropOrigin(const DiskInode& upper);
 
   // As an earlier mount left it; believed once the inode has been seen with this birth time.
   void LoadOrigin(const InodeOrigin& origin);
-  void ForEachOrigin(const std::function<void(const InodeOrigin&)>& visit) const;
+  void UnloadOrigin(uint64_t upper_inode);
 
  private:
   struct Origin {
     uint64_t shown;
     int64_t birth_ns;
-    bool checked;  // not only read from a file
+    bool checked;  // not only read from the journal
   };
 
   std::vector<uint64_t> devices_;  // distinct, in the order of the layers
   const InoWidth width_;
+  const std::function<void()> load_;
+  absl::once_flag loaded_;
   mutable absl::Mutex mutex_;
   absl::flat_hash_map<uint64_t, Origin> origins_ ABSL_GUARDED_BY(mutex_);  // by upper inode
 };

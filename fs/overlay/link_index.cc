@@ -16,24 +16,21 @@ constexpr std::string_view kIndexMark = "plyfs.index";
 }  // namespace
 
 uint32_t LinkCounts::Removed(const DiskInode& lower) const {
+  absl::call_once(loaded_, load_);
   absl::ReaderMutexLock lock(&mutex_);
   const auto found = removed_.find(lower);
   return found == removed_.end() ? 0 : found->second;
 }
 
-void LinkCounts::AddRemoved(const DiskInode& lower) {
+uint32_t LinkCounts::AddRemoved(const DiskInode& lower) {
+  absl::call_once(loaded_, load_);
   absl::MutexLock lock(&mutex_);
-  ++removed_[lower];
+  return ++removed_[lower];
 }
 
 void LinkCounts::Load(const DiskInode& lower, uint32_t removed) {
   absl::MutexLock lock(&mutex_);
   removed_[lower] = removed;
-}
-
-void LinkCounts::ForEach(const std::function<void(const DiskInode&, uint32_t)>& visit) const {
-  absl::ReaderMutexLock lock(&mutex_);
-  for (const auto& [lower, removed] : removed_) visit(lower, removed);
 }
 
 Result<std::optional<struct statx>> FindInIndex(const Core& core, const DiskInode& lower) {
@@ -74,7 +71,9 @@ void LoadIndexOrigins(Core& core) {
     DiskInode lower;
     const Result<struct statx> upper = StatObject({.dir = index, .name = entry.name});
     if (upper.ok() && std::sscanf(entry.name, "%" SCNx64 "-%" SCNx64, &lower.device, &lower.inode) == 2) {
-      core.numbers.SetOrigin(*upper, core.numbers.FromDisk(lower));
+      core.numbers.LoadOrigin({.upper_inode = upper->stx_ino,
+                               .birth_ns = BirthNsOf(*upper),
+                               .shown = core.numbers.FromDisk(lower).value});
     }
     return kOk;
   }).Ignore("without it such files show the numbers of their upper inodes");

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/base/call_once.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "fs/base/ids.h"
@@ -21,13 +22,17 @@ struct Core;
 // How many names of a lower file, not copied up, the union has removed. Only for files that have several.
 class LinkCounts {
  public:
+  // `load` is called once, before the first count is asked for: it tells what an earlier mount left, through Load.
+  explicit LinkCounts(std::function<void()> load) : load_(std::move(load)) {}
   uint32_t Removed(const DiskInode& lower) const;
-  void AddRemoved(const DiskInode& lower);
-  // For identity_file.h.
+  // How many it is then.
+  uint32_t AddRemoved(const DiskInode& lower);
+  // As an earlier mount left it.
   void Load(const DiskInode& lower, uint32_t removed);
-  void ForEach(const std::function<void(const DiskInode&, uint32_t)>& visit) const;
 
  private:
+  const std::function<void()> load_;
+  mutable absl::once_flag loaded_;
   mutable absl::Mutex mutex_;
   absl::flat_hash_map<DiskInode, uint32_t> removed_ ABSL_GUARDED_BY(mutex_);
 };
@@ -42,7 +47,7 @@ struct IndexMark {
 Result<std::optional<struct statx>> FindInIndex(const Core& core, const DiskInode& lower);
 Result<std::optional<IndexMark>> ReadIndexMark(const ObjectRef& object);
 Errno WriteIndexMark(const Core& core, const ObjectRef& object, const IndexMark& mark);
-// At mount: which numbers the indexed upper files show.
+// Which numbers the indexed upper files show; the index alone says it.
 void LoadIndexOrigins(Core& core);
 
 }  // namespace plyfs

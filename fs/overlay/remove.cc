@@ -7,6 +7,7 @@
 #include "fs/overlay/discover.h"
 #include "fs/overlay/listing.h"
 #include "fs/overlay/locate.h"
+#include "fs/overlay/recording.h"
 
 namespace plyfs {
 namespace {
@@ -35,7 +36,7 @@ Errno CountIndexedName(Core& core, Node& node, bool was_lower_name) {
   }
   ASSIGN_OR_RETURN(const struct statx stat, StatObject(entry));
   if (stat.stx_nlink > 1 || rare.index_remaining > 0) return kOk;
-  core.numbers.DropOrigin(DiskInodeOf(stat));
+  RecordInodeGone(core, DiskInodeOf(stat));
   const std::string orphan = WorkDir::OrphanName(node.id);
   RETURN_IF_ERROR(core.upper().Rename(entry, {.dir = core.work().orphans(), .name = orphan.c_str()}, 0));
   rare.index_name.clear();
@@ -66,13 +67,17 @@ Errno RemoveUpperDirectory(Core& core, const ObjectRef& at, bool whiteout) {
 Errno CountGoneName(Core& core, Node& node, const struct statx* upper_stat) {
   if (node.indexed()) return CountIndexedName(core, node, upper_stat == nullptr);
   if (upper_stat != nullptr) {
-    if (upper_stat->stx_nlink == 1) core.numbers.DropOrigin(DiskInodeOf(*upper_stat));
+    if (upper_stat->stx_nlink == 1) RecordInodeGone(core, DiskInodeOf(*upper_stat));
     return kOk;
   }
   ASSIGN_OR_RETURN(const Located located, Locate(core, node));
   ASSIGN_OR_RETURN(const struct statx stat, StatObject(located.ref()));
-  if (stat.stx_nlink > 1) core.link_counts.AddRemoved(DiskInodeOf(stat));
-  else node.MutableRare().gone = true;
+  if (stat.stx_nlink > 1) {
+    const DiskInode lower = DiskInodeOf(stat);
+    RecordLinksRemoved(core, lower, core.link_counts.AddRemoved(lower));
+  } else {
+    node.MutableRare().gone = true;
+  }
   return kOk;
 }
 
@@ -134,9 +139,11 @@ Errno UnlinkName(Core& core, const NodeRef& parent, Name name) {
   ASSIGN_OR_RETURN(const FdRef parent_fd, DirFd(core, *parent, LayerIndex::kUpper));
   const ObjectRef at{.dir = parent_fd->fd.get(), .name = name.c_str()};
   const bool in_upper = entry.kind == LayerEntry::kPresent;
+  RecordTouch(core, *parent, name.view(), FormerStateOf(found.node.get()));
   RETURN_IF_ERROR(RemoveEntry(core, parent, name, *found.node, at, in_upper, whiteout));
   ++parent->dir->version;
   NameHasGone(core, *found.node, *parent, name, in_upper ? &entry.stat : nullptr);
+  RecordGone(core, *parent, name, whiteout, nullptr);
   return kOk;
 }
 
@@ -155,6 +162,7 @@ Errno RemoveDirectoryName(Core& core, const NodeRef& parent, Name name) {
   ASSIGN_OR_RETURN(const bool whiteout, ShownByLowers(core, *parent, name));
   ASSIGN_OR_RETURN(const FdRef parent_fd, DirFd(core, *parent, LayerIndex::kUpper));
   const ObjectRef at{.dir = parent_fd->fd.get(), .name = name.c_str()};
+  RecordTouch(core, *parent, name.view(), FormerStateOf(&dir));
   if (dir.dir->has_upper()) {
     RETURN_IF_ERROR(RemoveUpperDirectory(core, at, whiteout));
   } else {
@@ -162,6 +170,7 @@ Errno RemoveDirectoryName(Core& core, const NodeRef& parent, Name name) {
   }
   ++parent->dir->version;
   DirectoryHasGone(core, dir, *parent, name);
+  RecordGone(core, *parent, name, whiteout, &dir);
   return kOk;
 }
 

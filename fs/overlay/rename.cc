@@ -10,6 +10,7 @@
 #include "fs/overlay/discover.h"
 #include "fs/overlay/listing.h"
 #include "fs/overlay/locate.h"
+#include "fs/overlay/recording.h"
 #include "fs/overlay/remove.h"
 #include "fs/overlay/user_device.h"
 
@@ -61,6 +62,8 @@ class RenameOperation {
     }
     if (from_.node == to_.node) return kOk;
     RETURN_IF_ERROR(CheckTypes());
+    RecordTouch(core_, from_.parent(), from_.position.name.view(), FormerStateOf(from_.node.get()));
+    RecordTouch(core_, to_.parent(), to_.position.name.view(), FormerStateOf(to_.node.get()));
     RETURN_IF_ERROR(PrepareMove(from_, to_));
     if (exchange()) {
       RETURN_IF_ERROR(PrepareMove(to_, from_));
@@ -197,11 +200,23 @@ class RenameOperation {
     }
     core_.nodes.MoveName(*from_.node, from_.parent(), from_.position.name.view(), to_.position.parent,
                          to_.position.name.view());
+    RecordMoved(core_, MoveOf(from_, to_), *from_.node, to_.is_directory() ? to_.node.get() : nullptr, from_.below,
+                (flags_ & RENAME_WHITEOUT) != 0);
+  }
+
+  static RecordedMove MoveOf(const End& from, const End& to) {
+    return {.parent = from.parent(),
+            .name = from.position.name,
+            .new_parent = to.parent(),
+            .new_name = to.position.name,
+            .upper_inode = from.in_upper.kind == LayerEntry::kPresent ? from.in_upper.stat.stx_ino : 0};
   }
 
   Errno PublishExchange() {
     CountChange();
     core_.nodes.SwapNames({from_.position.parent, from_.position.name.view()}, {to_.position.parent, to_.position.name.view()});
+    RecordMoved(core_, MoveOf(from_, to_), *from_.node, nullptr, false, true);
+    RecordMoved(core_, MoveOf(to_, from_), *to_.node, nullptr, false, true);
     return kOk;
   }
 
@@ -239,7 +254,7 @@ Errno CopyUpMoving(Core& core, const NamePosition& position) {
     const bool redirects = core.config.redirect_dir == RedirectDir::kOn && core.upper().capabilities().xattr_marks;
     if (node->dir->has_lower() && !redirects) return EXDEV;
   }
-  return CopyUp(core, node);
+  return CopyUp(core, node, {.is_change = false});
 }
 
 // A rename inside one directory of something that is no directory disturbs nobody else's path.

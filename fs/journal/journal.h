@@ -1,0 +1,113 @@
+// journal.h: what changed in a union, and the numbers and link counts that must outlive the mount.
+// Not here: which operation is which change (fs/overlay/recording.h), the list of changes (fs/overlay/change_list.h).
+// Thread safety: any thread. One mutex; held over the database only when the tail is full or a tool asks.
+//
+// It never makes an operation fail: when it cannot be written it says so once, and from then on that the upper must be read
+// whole (lost()).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "fs/base/result.h"
+#include "fs/base/unique_fd.h"
+#include "fs/journal/record.h"
+#include "fs/journal/store.h"
+#include "fs/journal/tail.h"
+
+namespace plyfs {
+
+struct JournalOptions {
+  int work = -1;  // WORKDIR/plyfs, open; the journal is in its directory "journal"
+  uint64_t root_inode = 0;      // of the upper's root
+  int64_t root_birth_ns = 0;
+  bool upper_is_empty = false;  // nothing can have been changed before
+  bool syncs = true;            // false: volatile, nothing is ever synced
+};
+
+class Journal {
+ public:
+  // Looks at what an earlier mount left; makes nothing on disk yet.
+  explicit Journal(const JournalOptions& options);
+  // A clean end.
+  ~Journal();
+  Journal(const Journal&) = delete;
+  Journal& operator=(const Journal&) = delete;
+
+  // A mount that keeps no journal changes the upper: what an earlier journal says must not be believed after it.
+  static void Distrust(int work);
+
+  // Nodes that carry this stamp have been recorded; never 0.
+  uint32_t stamp() const { return stamp_.load(std::memory_order_acquire); }
+
+  // Adds records in this order. What was added survives the end of this process from here on.
+  void Append(std::span<Record> records);
+  void Append(Record record) { Append({&record, 1}); }
+
+  // What an earlier mount remembered of numbers and link counts. Opens the database if there is one.
+  struct Identity {
+    std::function<void(const StoredOrigin&)> origin;
+    std::function<void(uint64_t inode)> drop_origin;
+    std::function<void(uint64_t device, uint64_t inode, uint64_t removed)> links_removed;
+  };
+  void LoadIdentity(const Identity& visit);
+
+  // --- for tools. EIO, ENOSPC, … when the database cannot be used.
+  // Puts all records into the database and runs `use` on it, with the mutex held.
+  Errno WithStore(const std::function<Errno(Store&, uint32_t epoch)>& use);
+  Errno CreateCheckpoint(const std::string& name);
+  Errno DeleteCheckpoint(const std::string& name);
+
+  // What must be compared with the upper before a listing is believed.
+  struct Doubt {
+    bool everything = false;
+    int64_t changed_since_ns = 0;  // directories whose ctime is not before this; 0: none
+    bool any() const { return everything || changed_since_ns != 0; }
+  };
+  Doubt doubt() const;
+  // It has been.
+  void Verified();
+
+  // Waits until there is a record after `sequence`, or for `timeout_ms`. False after that time.
+  bool WaitForRecord(uint64_t sequence, int timeout_ms);
+  // From now on the first change of each file after this call is recorded again, for somebody who watches.
+  void Restamp() { stamp_.fetch_add(1, std::memory_order_acq_rel); }
+
+  bool lost() const;
+  bool store_is_open() const;
+  uint64_t last_sequence() const;
+  size_t pending_bytes() const;
+  uint64_t disk_bytes() const;
+  // Closes the database if it is open; it opens again by itself.
+  void CloseStore();
+
+ private:
+  void BeginLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool TailIsUsableLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Errno MakeTailLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Errno OpenStoreLocked(bool create) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Errno DrainLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void LoseLocked(const char* what, Errno error) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::string StorePath() const;
+
+  const JournalOptions options_;
+  const std::array<char, 16> boot_id_;
+  std::atomic<uint32_t> stamp_ = 1;
+  mutable absl::Mutex mutex_;
+  UniqueFd dir_ ABSL_GUARDED_BY(mutex_);  // WORKDIR/plyfs/journal
+  std::unique_ptr<Tail> tail_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<Store> store_ ABSL_GUARDED_BY(mutex_);
+  std::string buffer_ ABSL_GUARDED_BY(mutex_);
+  Doubt doubt_ ABSL_GUARDED_BY(mutex_);
+  bool begun_ ABSL_GUARDED_BY(mutex_) = false;  // this server has changed something
+  bool lost_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace plyfs

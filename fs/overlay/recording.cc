@@ -1,0 +1,166 @@
+// recording.cc: see recording.h.
+#include "fs/overlay/recording.h"
+
+#include <vector>
+
+#include "fs/journal/journal.h"
+#include "fs/overlay/locate.h"
+
+namespace plyfs {
+namespace {
+
+// The root has no name in a directory; the journal knows its attributes under this one.
+const JournalName kRootName{.dir = 0, .text = "."};
+
+using Records = std::vector<Record>;
+
+uint8_t EventOf(ChangeEvent::Kind kind) { return static_cast<uint8_t>(kind); }
+
+// Where `dir` and all above it are, if that has not been said before.
+void AddDirectories(const Node& dir, Records* records) {
+  for (const Node* at = &dir; at->name.parent; at = at->name.parent.get()) {
+    if (at->dir->recorded.exchange(true, std::memory_order_acq_rel)) return;
+    records->push_back({.type = RecordType::kDirectory,
+                        .name = {.dir = at->name.parent->dir->upper_inode, .text = at->name.text},
+                        .inode = at->dir->upper_inode});
+  }
+}
+
+void AddTouch(const Node& parent, std::string_view name, const FormerState& former, Records* records) {
+  AddDirectories(parent, records);
+  records->push_back({.type = RecordType::kTouch,
+                      .name = {.dir = parent.dir->upper_inode, .text = std::string(name)},
+                      .former = former});
+}
+
+void AddEvent(ChangeEvent::Kind kind, JournalName name, std::string from, Records* records) {
+  records->push_back(
+      {.type = RecordType::kEvent, .name = std::move(name), .event = EventOf(kind), .from = std::move(from)});
+}
+
+JournalName NameIn(const Node& parent, std::string_view name) {
+  return {.dir = parent.dir->upper_inode, .text = std::string(name)};
+}
+
+std::string UnionPath(const Node& parent, std::string_view name) {
+  const std::string dir = LayerPath(parent, LayerIndex::kUpper);
+  return (dir.empty() ? "/" : "/" + dir + "/") + std::string(name);
+}
+
+}  // namespace
+
+FormerState FormerStateOf(const Node* node) {
+  if (node == nullptr) return {};
+  return {.existed = true, .upper_dir = node->is_directory() ? node->dir->upper_inode : 0};
+}
+
+void RecordTouch(Core& core, const Node& parent, std::string_view name, const FormerState& former) {
+  if (!core.journal) return;
+  Records records;
+  AddTouch(parent, name, former, &records);
+  core.journal->Append(records);
+}
+
+void RecordChange(Core& core, const NodeRef& node, ChangeEvents events) {
+  if (!core.journal) return;
+  const uint32_t stamp = core.journal->stamp();
+  if (node->recorded(stamp)) return;
+  Records records;
+  absl::ReaderMutexLock tree(&core.tree_mutex);
+  const auto add = [&](JournalName name) {
+    records.push_back({.type = RecordType::kTouch, .name = name, .former = FormerStateOf(node.get())});
+    if (events == ChangeEvents::kModify) AddEvent(ChangeEvent::Kind::kModify, std::move(name), "", &records);
+  };
+  if (node->is_directory() && !node->name.parent) {
+    add(kRootName);
+  } else if (node->is_directory()) {
+    if (node->dir->removed) return;
+    AddDirectories(*node->name.parent, &records);
+    add(NameIn(*node->name.parent, node->name.text));
+  } else {
+    for (const NodeTable::NamePlace& place : core.nodes.PlacesOf(*node)) {
+      // A name that only a lower has yet: it is found through the link index.
+      if (place.parent->dir->upper_inode == 0) continue;
+      AddDirectories(*place.parent, &records);
+      add(NameIn(*place.parent, place.text));
+    }
+  }
+  if (records.empty()) return;
+  core.journal->Append(records);
+  node->SetRecorded(stamp);
+}
+
+void RecordOrigin(Core& core, const struct statx& upper, Ino shown) {
+  if (!core.journal) return;
+  core.journal->Append(
+      {.type = RecordType::kOrigin, .inode = upper.stx_ino, .value = shown.value, .birth_ns = BirthNsOf(upper)});
+}
+
+void RecordCreated(Core& core, const Node& parent, Name name, Node& node) {
+  if (!core.journal) return;
+  // Before the event: a checkpoint made meanwhile then asks for it again.
+  node.SetRecorded(core.journal->stamp());
+  Records records;
+  AddEvent(ChangeEvent::Kind::kCreate, NameIn(parent, name.view()), "", &records);
+  core.journal->Append(records);
+}
+
+void RecordLinked(Core& core, const Node& parent, Name name, Node& node, uint64_t upper_inode) {
+  if (!core.journal) return;
+  Records records;
+  for (const NodeTable::NamePlace& place : core.nodes.PlacesOf(node)) {
+    if (place.parent->dir->upper_inode == 0) continue;
+    records.push_back({.type = RecordType::kAlias, .name = NameIn(*place.parent, place.text), .inode = upper_inode});
+  }
+  AddEvent(ChangeEvent::Kind::kCreate, NameIn(parent, name.view()), "", &records);
+  core.journal->Append(records);
+}
+
+void RecordGone(Core& core, const Node& parent, Name name, bool below, const Node* dir) {
+  if (!core.journal) return;
+  Records records;
+  records.push_back({.type = RecordType::kGone, .name = NameIn(parent, name.view()), .value = below ? 1u : 0u});
+  if (dir != nullptr && dir->dir->upper_inode != 0) {
+    records.push_back({.type = RecordType::kDropDirectory, .inode = dir->dir->upper_inode});
+  }
+  AddEvent(ChangeEvent::Kind::kDelete, NameIn(parent, name.view()), "", &records);
+  core.journal->Append(records);
+}
+
+void RecordMoved(Core& core, const RecordedMove& move, Node& node, const Node* replaced, bool below, bool left) {
+  if (!core.journal) return;
+  const JournalName old_name = NameIn(move.parent, move.name.view());
+  const JournalName new_name = NameIn(move.new_parent, move.new_name.view());
+  const std::string from = UnionPath(move.parent, move.name.view());
+  Records records;
+  if (replaced != nullptr && replaced->dir->upper_inode != 0) {
+    records.push_back({.type = RecordType::kDropDirectory, .inode = replaced->dir->upper_inode});
+  }
+  if (node.is_directory()) {
+    AddDirectories(move.new_parent, &records);
+    node.dir->recorded.store(true, std::memory_order_release);
+    records.push_back({.type = RecordType::kDirectory, .name = new_name, .inode = node.dir->upper_inode});
+  }
+  records.push_back({.type = RecordType::kRename,
+                     .name = new_name,
+                     .old_name = old_name,
+                     .inode = move.upper_inode,
+                     .from = from});
+  if (!left) records.push_back({.type = RecordType::kGone, .name = old_name, .value = below ? 1u : 0u});
+  AddEvent(ChangeEvent::Kind::kRename, new_name, from, &records);
+  core.journal->Append(records);
+}
+
+void RecordInodeGone(Core& core, const DiskInode& upper) {
+  if (core.numbers.DropOrigin(upper) && core.journal) {
+    core.journal->Append({.type = RecordType::kDropOrigin, .inode = upper.inode});
+  }
+}
+
+void RecordLinksRemoved(Core& core, const DiskInode& lower, uint32_t removed) {
+  if (!core.journal) return;
+  core.journal->Append(
+      {.type = RecordType::kLinksRemoved, .inode = lower.inode, .device = lower.device, .value = removed});
+}
+
+}  // namespace plyfs
