@@ -82,7 +82,8 @@ std::string Checker::CheckStat(const InodePtr& inode, const struct stat& st) {
     out +=
         Differs("st_dev", Num(static_cast<int64_t>(device_)), Num(static_cast<int64_t>(st.st_dev)));
   }
-  if (options_.mtime && (options_.directory_mtime || !inode->IsDir())) {
+  const bool sure = !inode->mtime_may_be_stale && (options_.directory_mtime || !inode->IsDir());
+  if (options_.mtime && sure) {
     if (!inode->mtime.has_value()) inode->mtime = st.st_mtim;
     if (inode->mtime->tv_sec != st.st_mtim.tv_sec || inode->mtime->tv_nsec != st.st_mtim.tv_nsec) {
       out += Differs("mtime", TimeText(*inode->mtime), TimeText(st.st_mtim));

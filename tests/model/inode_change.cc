@@ -37,6 +37,7 @@ int ChangeOwner(const InodePtr& inode, uid_t uid, gid_t gid) {
 
 int ChangeMtime(const InodePtr& inode, const timespec& mtime) {
   if (mtime.tv_nsec == UTIME_OMIT) return 0;
+  inode->mtime_may_be_stale = false;
   if (mtime.tv_nsec == UTIME_NOW) {
     inode->mtime.reset();
   } else {
@@ -78,6 +79,7 @@ void WriteBytes(const InodePtr& inode, off_t offset, const std::string& bytes) {
 
 void MarkWritten(const InodePtr& inode) {
   inode->mtime.reset();
+  inode->mtime_may_be_stale = false;
   inode->xattrs.erase(kCapability);
 }
 

@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 namespace plyfs::model {
@@ -39,6 +40,11 @@ struct Inode {
   // Learned from the mount, then expected until the model says that they change.
   std::optional<timespec> mtime;
   std::optional<ino_t> ino;
+
+  // What the kernel's FUSE client may get wrong until the next mount (docs/protocol.md).
+  bool mtime_may_be_stale = false;
+  bool partly_listed = false;             // a listing of the directory was begun and perhaps not ended
+  std::set<std::string> made_after_that;  // names
 
   bool IsDir() const { return S_ISDIR(mode); }
   bool IsReg() const { return S_ISREG(mode); }

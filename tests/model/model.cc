@@ -37,6 +37,12 @@ Expected Model::Apply(const Op& op, std::optional<int> seen) {
 void Model::CloseAll() {
   for (auto& slot : slots_) slot.reset();
   for (auto& stream : streams_) stream.reset();
+  for (const auto& [path, inode] : AllPaths(root_)) {
+    if (inode->mtime_may_be_stale) inode->mtime.reset();
+    inode->mtime_may_be_stale = false;
+    inode->partly_listed = false;
+    inode->made_after_that.clear();
+  }
 }
 
 Expected Model::ApplyNameOp(const Op& op, std::optional<int> seen) {
@@ -78,6 +84,9 @@ Walk Model::ResolveNew(const InodePtr& base, const std::string& path) const {
 }
 
 void Model::NoteName(const InodePtr& parent, const std::string& name, bool present) {
+  if (present && options_.fuse_client && (parent->partly_listed || options_.others_look)) {
+    parent->made_after_that.insert(name);
+  }
   for (auto& stream : streams_) {
     if (!stream.has_value() || stream->dir != parent) continue;
     stream->lasting.erase(name);

@@ -25,6 +25,10 @@ struct ModelOptions {
   bool directory_rename_exdev = false;  // EXDEV may answer the rename of a lower directory
   bool is_union = true;
   bool has_tmpfile = true;
+  // The kernel's FUSE client stands between, and keeps attributes and listings.
+  bool fuse_client = false;
+  // Other threads stat and list at the same time.
+  bool others_look = false;
   // A character device 0:0 and RENAME_WHITEOUT are refused. What kernel overlayfs is known to do
   // otherwise is left out: attributes of a lower file or
   // directory that was removed while open (nlink stays, changes fail with EEXIST or ENOTDIR); a
@@ -109,6 +113,7 @@ class Model {
   void DropName(const InodePtr& parent, const std::string& name);
   void PutName(const InodePtr& parent, const std::string& name, const InodePtr& inode);
   void NoteName(const InodePtr& parent, const std::string& name, bool present);
+  void NoteStaleMtime(const Op& op, const InodePtr& inode) const;
 
   InodePtr root_;
   ModelOptions options_;

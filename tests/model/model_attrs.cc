@@ -84,14 +84,17 @@ Expected Model::ApplyStreamOp(const Op& op) {
     if (walk.node == nullptr) return Fails(ENOENT);
     if (!walk.node->IsDir()) return Fails(ENOTDIR);
     stream = DirStream{.dir = walk.node, .lasting = {}, .possible = {}};
-    for (const auto& [name, child] : walk.node->children) stream->lasting.insert(name);
-    stream->possible = stream->lasting;
+    for (const auto& [name, child] : walk.node->children) {
+      stream->possible.insert(name);
+      if (walk.node->made_after_that.count(name) == 0) stream->lasting.insert(name);
+    }
     return {};
   }
   if (!stream.has_value()) return Fails(EBADF);
   Expected expected;
   // The listing of a removed directory ends at once, with or without ENOENT.
   if (stream->dir->dead) expected.other_error = ENOENT;
+  stream->dir->partly_listed = true;
   if (op.kind == OpKind::kDirNext) return expected;
   expected.lasting = stream->lasting;
   expected.possible = stream->possible;

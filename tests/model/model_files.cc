@@ -84,6 +84,12 @@ Expected Model::Pwrite(const Op& op, const OpenFile& file) {
   return Expected{.value = op.length};
 }
 
+// After these the client asks for attributes again, but a reply that is on its way counts as one.
+void Model::NoteStaleMtime(const Op& op, const InodePtr& inode) const {
+  const bool is_such = op.kind == OpKind::kMmapWrite || (op.flags & FALLOC_FL_KEEP_SIZE) != 0;
+  inode->mtime_may_be_stale = is_such && options_.fuse_client && options_.others_look;
+}
+
 Expected Model::Fallocate(const Op& op, const OpenFile& file) {
   if (op.offset < 0 || op.length <= 0) return Fails(EINVAL);
   if (!file.CanWrite()) return Fails(EBADF);
@@ -97,6 +103,7 @@ Expected Model::Fallocate(const Op& op, const OpenFile& file) {
     std::fill_n(inode->data.begin() + (count > 0 ? op.offset : 0), count, '\0');
   }
   MarkWritten(inode);
+  NoteStaleMtime(op, inode);
   return {};
 }
 
@@ -158,6 +165,7 @@ Expected Model::ApplyFdOp(const Op& op) {
   if (!file.CanWrite()) return Fails(EACCES);
   const std::string bytes = Pattern(op.fill, static_cast<size_t>(op.length));
   WriteBytes(inode, op.offset, bytes.substr(0, static_cast<size_t>(count)));
+  NoteStaleMtime(op, inode);
   return Expected{.value = count};
 }
 

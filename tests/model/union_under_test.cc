@@ -25,6 +25,8 @@ ModelOptions ModelOptionsFor(const RunOptions& options) {
   ModelOptions model;
   model.umask = options.umask;
   model.is_union = options.target != Target::kExt4;
+  model.fuse_client =
+      options.target == Target::kPlyfs || options.target == Target::kFuseOverlayfs;
   model.directory_rename_exdev =
       model.is_union && options.extra.find("redirect_dir=on") == std::string::npos;
   model.kernel_overlay = options.target == Target::kKernelOverlay;
