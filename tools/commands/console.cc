@@ -1,0 +1,99 @@
+// console.cc: see console.h.
+#include "tools/commands/console.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "fs/control/json_path.h"
+#include "tools/commands/commands.h"
+
+namespace plyfs {
+namespace {
+
+std::string program_name = "plyfs";
+
+bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
+// C1 control characters, U+0080 to U+009F, are two bytes in UTF-8; terminals obey them too.
+bool HoldsC1Control(std::string_view name) {
+  for (size_t i = 0; i + 1 < name.size(); ++i) {
+    if (name[i] == '\xc2' && static_cast<unsigned char>(name[i + 1]) < 0xa0) return true;
+  }
+  return false;
+}
+
+std::string EscapeByte(char c) {
+  switch (c) {
+    case '\n':
+      return "\\n";
+    case '\t':
+      return "\\t";
+    case '\r':
+      return "\\r";
+    case '"':
+      return "\\\"";
+    case '\\':
+      return "\\\\";
+    default:
+      break;
+  }
+  if (!IsControl(c) && static_cast<unsigned char>(c) < 0x80) return std::string(1, c);
+  char text[8];
+  std::snprintf(text, sizeof text, "\\%03o", static_cast<unsigned char>(c));
+  return text;
+}
+
+[[noreturn]] void OutputFailed() {
+  std::fprintf(stderr, "%s: cannot write to standard output: %s\n", program_name.c_str(), std::strerror(errno));
+  std::_Exit(kToolFailed);
+}
+
+}  // namespace
+
+std::string QuoteName(std::string_view name, Spaces spaces) {
+  const bool plain = std::none_of(name.begin(), name.end(),
+                                  [&](char c) {
+                                    return IsControl(c) || c == '"' || c == '\\' || (c == ' ' && spaces == Spaces::kQuoted);
+                                  }) &&
+                     IsUtf8(name) && !HoldsC1Control(name);
+  if (plain) return std::string(name);
+  // What is UTF-8 stays legible, unless a terminal would obey it.
+  const bool legible = IsUtf8(name) && !HoldsC1Control(name);
+  std::string quoted = "\"";
+  for (const char c : name) {
+    if (legible && static_cast<unsigned char>(c) >= 0x80) {
+      quoted += c;
+    } else {
+      quoted += EscapeByte(c);
+    }
+  }
+  return quoted + '"';
+}
+
+void PrintLine(std::string_view line) {
+  if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size() || std::fputc('\n', stdout) == EOF) OutputFailed();
+}
+
+void FlushOutput() {
+  if (std::fflush(stdout) != 0) OutputFailed();
+}
+
+void PrintNote(std::string_view message) {
+  std::string text(message);
+  std::replace_if(text.begin(), text.end(), IsControl, '?');
+  std::fprintf(stderr, "%s\n", text.c_str());
+}
+
+void PrintError(std::string_view message) { PrintNote(program_name + ": " + std::string(message)); }
+
+void PrintError(const absl::Status& status) {
+  const auto message = status.message();
+  PrintError(std::string_view(message.data(), message.size()));
+}
+
+void SetProgramName(std::string name) { program_name = std::move(name); }
+
+}  // namespace plyfs
