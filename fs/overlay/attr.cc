@@ -68,13 +68,24 @@ Errno ChangeOverride(Core& core, const ObjectRef& object, const AttrChange& chan
   return WriteOverrideStat(object, upper.override_stat(), *now);
 }
 
+// Whether owner and mode of this object in the upper are kept in an attribute.
+Result<bool> KeepsOwnerInAttribute(const Core& core, const Node& node, const ObjectRef& object) {
+  const OverrideStat kind = core.upper().override_stat();
+  if (kind == OverrideStat::kNone || S_ISLNK(node.type)) return false;
+  if (kind == OverrideStat::kPrivileged) return true;
+  // Only files and directories can hold user. attributes. What we make ourselves is one of these, whatever it stands for; a
+  // FIFO, socket or device that was in the upper before keeps its own owner, as a symlink does.
+  ASSIGN_OR_RETURN(const struct statx stat, StatObject(object));
+  return S_ISREG(stat.stx_mode) || S_ISDIR(stat.stx_mode);
+}
+
 Errno ChangeOwnerAndMode(Core& core, const Node& node, const ObjectRef& object, const AttrChange& change) {
   const bool owner = change.uid || change.gid;
   const bool kill = change.kill_suidgid && !node.is_directory();
   if (!owner && !change.mode && !kill) return kOk;
-  // A symlink has no user. attributes, so with override_stat it keeps its own owner.
+  ASSIGN_OR_RETURN(const bool in_attribute, KeepsOwnerInAttribute(core, node, object));
+  if (in_attribute) return ChangeOverride(core, object, change);
   const UpperLayer& upper = core.upper();
-  if (upper.override_stat() != OverrideStat::kNone && !S_ISLNK(node.type)) return ChangeOverride(core, object, change);
   if (owner) {
     ASSIGN_OR_RETURN(const std::optional<uid_t> uid, DiskUid(core, change.uid));
     ASSIGN_OR_RETURN(const std::optional<gid_t> gid, DiskGid(core, change.gid));

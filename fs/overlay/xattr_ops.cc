@@ -3,6 +3,8 @@
 
 #include <sys/xattr.h>
 
+#include <set>
+
 #include "fs/layer/acl.h"
 #include "fs/layer/overlay_xattr.h"
 #include "fs/overlay/copy_up.h"
@@ -22,13 +24,17 @@ Errno CheckSupported(const Core& core, std::string_view name) {
   return core.config.xattrs ? kOk : Errno(EOPNOTSUPP);
 }
 
-// With xattr_permissions=2 the layer cannot hold security. attributes either; they are kept under user.
+// With xattr_permissions=2 the layer cannot hold security. attributes either; they are kept under user. One that a layer does
+// hold, made without the option, is shown where there is no other.
 bool KeepsSecurityElsewhere(const Layer& layer) { return layer.override_stat() == OverrideStat::kUser; }
+
+bool IsKeptElsewhere(const Layer& layer, std::string_view shown) {
+  return shown.starts_with(kSecurityPrefix) && KeepsSecurityElsewhere(layer);
+}
 
 // Nullopt for a name that users may not have.
 std::optional<std::string> StoredName(const Layer& layer, const std::string& shown) {
-  const bool is_security = shown.starts_with(kSecurityPrefix);
-  if (is_security && KeepsSecurityElsewhere(layer)) {
+  if (IsKeptElsewhere(layer, shown)) {
     return std::string(kOverridePrefix) + shown.substr(kSecurityPrefix.size());
   }
   return EscapeXattrName(shown);
@@ -41,6 +47,30 @@ std::optional<std::string> ShownName(const Layer& layer, std::string_view stored
     return std::string(kSecurityPrefix) + std::string(rest);
   }
   return UnescapeXattrName(stored);
+}
+
+// The value of `shown`, which users may have and which is stored as `stored`.
+Result<std::string> GetStored(const Layer& layer, const ObjectRef& object, const std::string& shown, const std::string& stored) {
+  Result<std::string> value = GetXattr(object, stored.c_str());
+  const bool is_absent = value.error() == ENODATA || value.error() == EOPNOTSUPP;
+  return is_absent && IsKeptElsewhere(layer, shown) ? GetXattr(object, shown.c_str()) : std::move(value);
+}
+
+// XATTR_CREATE and XATTR_REPLACE mean what users see, which may be stored in either of two places.
+Errno SetStored(const Layer& layer, const ObjectRef& object, const XattrChange& change, const std::string& stored,
+                std::span<const char> value) {
+  if (!IsKeptElsewhere(layer, change.name)) return SetXattr(object, stored.c_str(), value, change.flags);
+  const Result<std::string> old = GetStored(layer, object, change.name, stored);
+  if (old.ok() && (change.flags & XATTR_CREATE) != 0) return EEXIST;
+  if (!old.ok() && (change.flags & XATTR_REPLACE) != 0) return old.error();
+  return SetXattr(object, stored.c_str(), value, 0);
+}
+
+Errno RemoveStored(const Layer& layer, const ObjectRef& object, const std::string& shown, const std::string& stored) {
+  const Errno error = RemoveXattr(object, stored.c_str());
+  if (!IsKeptElsewhere(layer, shown) || !(error.ok() || error == ENODATA || error == EOPNOTSUPP)) return error;
+  const Errno real = RemoveXattr(object, shown.c_str());
+  return real == ENODATA ? error : real;
 }
 
 LayerIndex LayerOf(const Node& node) { return node.is_directory() ? node.dir->parts.front().layer : node.layer; }
@@ -72,7 +102,7 @@ Result<std::string> ReadXattr(Core& core, const NodeRef& node, const std::string
   const std::optional<std::string> stored = StoredName(core.layer(LayerOf(*node)), name);
   if (!stored) return Errno(ENODATA);
   ASSIGN_OR_RETURN(const Located located, Locate(core, *node));
-  Result<std::string> value = GetXattr(located.ref(), stored->c_str());
+  Result<std::string> value = GetStored(core.layer(LayerOf(*node)), located.ref(), name, *stored);
   if (!value.ok() || !IsAcl(name) || core.ids().identity()) return value;
   return ShowAcl(core, *value);
 }
@@ -84,14 +114,16 @@ Result<std::string> ReadXattrNames(Core& core, const NodeRef& node, const Caller
   const Layer& layer = core.layer(LayerOf(*node));
   ASSIGN_OR_RETURN(const Located located, Locate(core, *node));
   ASSIGN_OR_RETURN(const std::string stored, ListXattr(located.ref()));
-  std::string shown;
+  std::set<std::string> shown;  // each once, also when it is stored in both places
   RETURN_IF_ERROR(ForEachXattrName(stored, [&](const char* name) -> Errno {
-    const std::optional<std::string> as_shown = ShownName(layer, name);
+    std::optional<std::string> as_shown = ShownName(layer, name);
     if (as_shown && as_shown->starts_with("trusted.") && caller.uid != 0) return kOk;
-    if (as_shown && CheckSupported(core, *as_shown).ok()) shown.append(as_shown->c_str(), as_shown->size() + 1);
+    if (as_shown && CheckSupported(core, *as_shown).ok()) shown.insert(*std::move(as_shown));
     return kOk;
   }));
-  return shown;
+  std::string names;
+  for (const std::string& name : shown) names.append(name.c_str(), name.size() + 1);
+  return names;
 }
 
 Errno ChangeXattr(Core& core, const NodeRef& node, const XattrChange& change) {
@@ -111,7 +143,7 @@ Errno ChangeXattr(Core& core, const NodeRef& node, const XattrChange& change) {
     ASSIGN_OR_RETURN(acl, StoreAcl(core, value));
     value = acl;
   }
-  RETURN_IF_ERROR(SetXattr(located.ref(), stored->c_str(), value, change.flags));
+  RETURN_IF_ERROR(SetStored(core.upper(), located.ref(), change, *stored, value));
   if (!change.kill_sgid) return kOk;
   ASSIGN_OR_RETURN(const struct statx stat, StatObject(located.ref()));
   if ((stat.stx_mode & S_ISGID) == 0) return kOk;
@@ -132,7 +164,7 @@ Errno DropXattr(Core& core, const NodeRef& node, const std::string& name) {
   absl::MutexLock lock(&node->mutex);
   if (node->is_directory() && node->dir->removed) return ENODATA;
   ASSIGN_OR_RETURN(const Located located, Locate(core, *node));
-  return RemoveXattr(located.ref(), stored->c_str());
+  return RemoveStored(core.upper(), located.ref(), name, *stored);
 }
 
 }  // namespace plyfs

@@ -92,6 +92,12 @@ TEST(Plyfs, DoesWhatTheModelSaysWithWhiteoutsByName) {
   EXPECT_EQ(RunCampaign(options), 0);
 }
 
+TEST(Plyfs, DoesWhatTheModelSaysWithOwnersInAttributes) {
+  CampaignOptions options = OptionsFor(Target::kPlyfs, 15);
+  options.run.extra = "xattr_permissions=2";
+  EXPECT_EQ(RunCampaign(options), 0);
+}
+
 TEST(Plyfs, DoesWhatTheModelSaysInAUserNamespace) {
   EXPECT_EQ(RunSelf({"--target=plyfs", "--rootless", "--vary", "--seed=1", "--rounds=10",
                      "--shrink-seconds=20"}),
