@@ -108,7 +108,7 @@ Errno Journal::MakeTailLocked() {
     ASSIGN_OR_RETURN(dir_, OpenDir(options_.work, true));
   }
   // Whatever is there belongs to no tail.
-  Store::Destroy(StorePath());
+  if (::faccessat(dir_.get(), kStore, F_OK, 0) == 0) DestroyStore(StorePath());
   ASSIGN_OR_RETURN(tail_, Tail::Make(dir_.get()));
   JournalHeader& header = tail_->header();
   header.root_inode = options_.root_inode;
@@ -154,14 +154,14 @@ std::string Journal::StorePath() const {
 
 Errno Journal::OpenStoreLocked(bool create) {
   if (store_) return kOk;
-  Result<std::unique_ptr<Store>> store = Store::Open(StorePath(), create);
+  Result<std::unique_ptr<Store>> store = OpenStore(StorePath(), create);
   if (!store.ok() && store.error() == EIO) {
     // Losing it costs a rescan.
     LogWarning("journal: the database is damaged and is made anew");
-    Store::Destroy(StorePath());
+    DestroyStore(StorePath());
     doubt_.everything = true;
     tail_->header().rescan_all = 1;
-    store = Store::Open(StorePath(), true);
+    store = OpenStore(StorePath(), true);
   }
   if (!store.ok()) return store.error();
   store_ = std::move(store).value();
@@ -277,9 +277,9 @@ uint64_t Journal::last_sequence() const {
   return tail_ ? tail_->NextSequence() - 1 : 0;
 }
 
-size_t Journal::pending_bytes() const {
+uint64_t Journal::pending_records() const {
   absl::MutexLock lock(&mutex_);
-  return tail_ ? tail_->used() : 0;
+  return tail_ ? tail_->NextSequence() - 1 - tail_->header().base_sequence : 0;
 }
 
 uint64_t Journal::disk_bytes() const {

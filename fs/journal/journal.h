@@ -83,7 +83,7 @@ class Journal {
   bool lost() const;
   bool store_is_open() const;
   uint64_t last_sequence() const;
-  size_t pending_bytes() const;
+  uint64_t pending_records() const;
   uint64_t disk_bytes() const;
   // Closes the database if it is open; it opens again by itself.
   void CloseStore();

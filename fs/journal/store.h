@@ -1,10 +1,11 @@
-// store.h: the journal's database: the net state that the records add up to. The only code that includes RocksDB.
-// Not here: records that are not in it yet (tail.h).
+// store.h: the journal's database: the net state that the records add up to.
+// Not here: records that are not in it yet (tail.h); RocksDB, which is in a library of its own (rocks_store.cc) that is loaded with
+// the first database: its static objects would cost every mount a millisecond and an idle server half of its memory.
 // Thread safety: any thread may read; one at a time applies records.
 //
 // One key space; the first byte says what a key is (numbers are big-endian):
 //
-//   m            format version, last sequence applied
+//   m            format version, last sequence applied, first event kept
 //   t EPOCH DIR NAME     what stood under a name before it was first touched in that epoch
 //   d INODE              where a directory of the upper is: DIR NAME
 //   r DIR NAME           where what stands there was renamed from
@@ -61,48 +62,46 @@ struct StoredOrigin {
 
 class Store {
  public:
-  // The database in `path`; `create` makes one where there is none. EIO if it is damaged, EEXIST where another process has it
-  // open, ENOSPC.
-  static Result<std::unique_ptr<Store>> Open(const std::string& path, bool create);
-  // Removes a database that cannot be used.
-  static void Destroy(const std::string& path);
-  ~Store();
-  Store(const Store&) = delete;
-  Store& operator=(const Store&) = delete;
+  virtual ~Store() = default;
 
-  // Applies all records whose sequence is above Applied(), in one batch.
-  Errno Apply(std::span<const Record> records, uint32_t epoch);
-  Result<uint64_t> Applied() const;
+  // Applies all records that have not been applied before, in one batch.
+  virtual Errno Apply(std::span<const Record> records, uint32_t epoch) = 0;
   // All that was applied reaches the disk.
-  Errno Sync();
+  virtual Errno Sync() = 0;
 
   // In the order of (epoch, directory, name); visit returns false to stop.
-  Errno ForEachTouch(uint32_t first_epoch, const std::function<bool(const StoredTouch&)>& visit) const;
-  Errno ForEachOrigin(const std::function<void(const StoredOrigin&)>& visit) const;
-  Errno ForEachLinksRemoved(const std::function<void(uint64_t device, uint64_t inode, uint64_t removed)>& visit) const;
-  Errno ForEachDirectory(const std::function<void(uint64_t inode, const JournalName&)>& visit) const;
-  std::optional<JournalName> Directory(uint64_t inode) const;
-  std::optional<StoredRename> Rename(const JournalName& name) const;
-  std::vector<JournalName> Aliases(uint64_t inode) const;
-  // Is it touched in any epoch from `first_epoch` on?
-  bool IsTouched(const JournalName& name, uint32_t first_epoch, uint32_t last_epoch) const;
-  Errno RemoveTouch(const StoredTouch& touch);
+  virtual Errno ForEachTouch(uint32_t first_epoch, const std::function<bool(const StoredTouch&)>& visit) const = 0;
+  virtual Errno ForEachOrigin(const std::function<void(const StoredOrigin&)>& visit) const = 0;
+  virtual Errno ForEachLinksRemoved(
+      const std::function<void(uint64_t device, uint64_t inode, uint64_t removed)>& visit) const = 0;
+  virtual Errno ForEachDirectory(const std::function<void(uint64_t inode, const JournalName&)>& visit) const = 0;
+  virtual std::optional<JournalName> Directory(uint64_t inode) const = 0;
+  virtual std::optional<StoredRename> Rename(const JournalName& name) const = 0;
+  virtual std::vector<JournalName> Aliases(uint64_t inode) const = 0;
 
-  std::vector<StoredEvent> Events(uint64_t after, size_t limit) const;
-  // The first sequence that Events can still give.
-  uint64_t OldestEvent() const;
+  virtual std::vector<StoredEvent> Events(uint64_t after, size_t limit) const = 0;
+  // Events before this one have been dropped.
+  virtual uint64_t FirstEvent() const = 0;
 
-  Errno PutCheckpoint(const StoredCheckpoint& checkpoint);
+  virtual Errno PutCheckpoint(const StoredCheckpoint& checkpoint) = 0;
   // What was touched after it counts as touched after the one before it from then on.
-  Errno DeleteCheckpoint(const StoredCheckpoint& checkpoint);
-  Result<std::vector<StoredCheckpoint>> Checkpoints() const;
+  virtual Errno DeleteCheckpoint(const StoredCheckpoint& checkpoint) = 0;
+  virtual Result<std::vector<StoredCheckpoint>> Checkpoints() const = 0;
 
-  uint64_t DiskBytes() const;
-
- private:
-  struct Database;
-  explicit Store(std::unique_ptr<Database> database);
-  const std::unique_ptr<Database> database_;
+  virtual uint64_t DiskBytes() const = 0;
 };
+
+// The database in `path`; `create` makes one where there is none. EIO if it is damaged, ENOSPC, ELIBACC if the library is not
+// there.
+Result<std::unique_ptr<Store>> OpenStore(const std::string& path, bool create);
+// Removes a database that cannot be used.
+void DestroyStore(const std::string& path);
+
+// What the library exports.
+struct StoreLibrary {
+  Errno (*open)(const std::string& path, bool create, std::unique_ptr<Store>* store);
+  void (*destroy)(const std::string& path);
+};
+inline constexpr const char* kStoreLibrarySymbol = "plyfs_store_library_1";
 
 }  // namespace plyfs

@@ -58,7 +58,6 @@ class Tail {
   uint64_t NextSequence() const { return next_sequence_; }
   void Appended(uint64_t records) { next_sequence_ += records; }
   bool empty() const { return end_ == kHeaderSpace; }
-  size_t used() const { return end_ - kHeaderSpace; }
 
   // All records, in order.
   std::vector<Record> Records() const;

@@ -5,6 +5,9 @@
 #pragma once
 
 #include <atomic>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "absl/synchronization/mutex.h"
 #include "fs/layer/copy_data.h"
@@ -52,6 +55,8 @@ struct Core {
   // Shared: the places of directories in the tree stay as they are. Exclusive: one of them moves, or a name moves between
   // directories.
   absl::Mutex tree_mutex;
+  absl::Mutex lower_links_mutex;  // held over a walk of a lower; taken with no other lock held
+  std::map<std::string, std::vector<std::string>> lower_links;  // see lower_links.h
   absl::once_flag identity_loaded_;
   // The last member: nodes that go still use the others.
   NodeTable nodes;

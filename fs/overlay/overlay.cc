@@ -18,12 +18,10 @@
 
 namespace plyfs {
 
-struct Overlay::State : Core {
-  using Core::Core;
-};
-
-Overlay::Overlay(OverlayConfig config) : state_(std::make_unique<State>(std::move(config))) {}
+Overlay::Overlay(OverlayConfig config) : state_(std::make_unique<Core>(std::move(config))) {}
 Overlay::~Overlay() = default;
+
+Core& Overlay::core() { return *state_; }
 
 Result<Entry> Overlay::Lookup(NodeId parent, Name name) {
   Core& core = *state_;
@@ -192,6 +190,7 @@ void Overlay::TrimCaches() {
   state_->files.Clear();
   state_->directories.Clear();
   state_->nodes.ShrinkToFit();
+  if (state_->journal) state_->journal->CloseStore();
   ::malloc_trim(0);
 }
 

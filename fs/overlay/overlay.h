@@ -24,6 +24,8 @@
 
 namespace plyfs {
 
+struct Core;
+
 class Overlay {
  public:
   // Takes the opened layers; see config.h. Never fails: all that can fail has been done by OpenLayers.
@@ -108,8 +110,8 @@ class Overlay {
   void TrimCaches();
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  Core& core();
+  std::unique_ptr<Core> state_;
 };
 
 }  // namespace plyfs

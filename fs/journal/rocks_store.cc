@@ -1,4 +1,4 @@
-// store.cc: see store.h.
+// rocks_store.cc: the store (store.h) on RocksDB, as a library of its own. The only code that includes RocksDB.
 #include "fs/journal/store.h"
 
 #include <rocksdb/convenience.h>
@@ -131,6 +131,7 @@ rocksdb::Options StoreOptions(bool create) {
   options.compression = rocksdb::kNoCompression;
   options.keep_log_file_num = 1;
   options.max_manifest_file_size = 256 << 10;
+  options.manifest_preallocation_size = 16 << 10;
   // No timers: an idle server sleeps.
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
@@ -253,87 +254,114 @@ class Applier {
   std::vector<Status> status_;
 };
 
-constexpr const char* kAppliedKey = "m";
+constexpr const char* kProgressKey = "m";
 
-}  // namespace
-
-struct Store::Database {
-  std::unique_ptr<rocksdb::DB> db;
-
-  std::unique_ptr<rocksdb::Iterator> Iterate() const {
-    return std::unique_ptr<rocksdb::Iterator>(db->NewIterator(rocksdb::ReadOptions()));
-  }
-
-  // Every key that begins with `prefix`; visit returns false to stop.
-  Errno ForEach(const std::string& prefix, const std::function<bool(const Slice&, const Slice&)>& visit,
-                const std::string& start = "") const {
-    const auto at = Iterate();
-    for (at->Seek(start.empty() ? prefix : start); at->Valid() && at->key().starts_with(prefix); at->Next()) {
-      if (!visit(at->key(), at->value())) break;
-    }
-    return ToErrno(at->status());
-  }
-
-  std::optional<std::string> Get(const std::string& key) const {
-    std::string value;
-    if (!db->Get(rocksdb::ReadOptions(), key, &value).ok()) return std::nullopt;
-    return value;
-  }
+struct Progress {
+  uint64_t applied = 0;      // sequence of the last record
+  uint64_t first_event = 0;  // events before it have been dropped
 };
 
-Store::Store(std::unique_ptr<Database> database) : database_(std::move(database)) {}
+class RocksStore final : public Store {
+ public:
+  explicit RocksStore(std::unique_ptr<rocksdb::DB> db) : db_(std::move(db)) {}
+  ~RocksStore() override { db_->Close().PermitUncheckedError(); }
 
-Store::~Store() { database_->db->Close().PermitUncheckedError(); }
+  Errno Apply(std::span<const Record> records, uint32_t epoch) override;
+  Errno Sync() override;
+  Errno ForEachTouch(uint32_t first_epoch, const std::function<bool(const StoredTouch&)>& visit) const override;
+  Errno ForEachOrigin(const std::function<void(const StoredOrigin&)>& visit) const override;
+  Errno ForEachLinksRemoved(
+      const std::function<void(uint64_t device, uint64_t inode, uint64_t removed)>& visit) const override;
+  Errno ForEachDirectory(const std::function<void(uint64_t inode, const JournalName&)>& visit) const override;
+  std::optional<JournalName> Directory(uint64_t inode) const override;
+  std::optional<StoredRename> Rename(const JournalName& name) const override;
+  std::vector<JournalName> Aliases(uint64_t inode) const override;
+  std::vector<StoredEvent> Events(uint64_t after, size_t limit) const override;
+  uint64_t FirstEvent() const override;
+  Errno PutCheckpoint(const StoredCheckpoint& checkpoint) override;
+  Errno DeleteCheckpoint(const StoredCheckpoint& checkpoint) override;
+  Result<std::vector<StoredCheckpoint>> Checkpoints() const override;
+  uint64_t DiskBytes() const override;
 
-Result<std::unique_ptr<Store>> Store::Open(const std::string& path, bool create) {
-  rocksdb::DB* db = nullptr;
-  const Status status = rocksdb::DB::Open(StoreOptions(create), path, &db);
-  if (!status.ok()) return ToErrno(status);
-  auto database = std::make_unique<Database>();
-  database->db.reset(db);
-  auto store = std::unique_ptr<Store>(new Store(std::move(database)));
-  const Result<uint64_t> applied = store->Applied();  // checks the version
-  if (!applied.ok() && !(applied.error() == ENOENT && create)) return applied.error();
-  return store;
-}
-
-void Store::Destroy(const std::string& path) {
-  rocksdb::DestroyDB(path, StoreOptions(false)).PermitUncheckedError();
-}
-
-Errno Store::Apply(std::span<const Record> records, uint32_t epoch) {
-  uint64_t last = 0;
-  if (const Result<uint64_t> applied = Applied(); applied.ok()) last = *applied;
-  Applier applier(*database_->db, epoch);
-  for (const Record& record : records) {
-    if (record.sequence <= last) continue;
-    applier.Apply(record);
-    last = record.sequence;
+  // What is there is of this version.
+  Errno Check() const {
+    Progress progress;
+    return ReadProgress(&progress);
   }
+
+ private:
+  std::unique_ptr<rocksdb::Iterator> Iterate() const {
+    return std::unique_ptr<rocksdb::Iterator>(db_->NewIterator(rocksdb::ReadOptions()));
+  }
+  // Every key that begins with `prefix`, from `start` on if that is given; visit returns false to stop.
+  Errno ForEach(const std::string& prefix, const std::function<bool(const Slice&, const Slice&)>& visit,
+                const std::string& start = "") const;
+  std::optional<std::string> Get(const std::string& key) const;
+  Errno ReadProgress(Progress* progress) const;
+  bool IsTouched(const JournalName& name, uint32_t first_epoch, uint32_t last_epoch) const;
+  // For what must not be lost with the machine.
+  Errno WriteSynced(rocksdb::WriteBatch* batch);
+
+  const std::unique_ptr<rocksdb::DB> db_;
+};
+
+Errno RocksStore::ForEach(const std::string& prefix, const std::function<bool(const Slice&, const Slice&)>& visit,
+                          const std::string& start) const {
+  const auto at = Iterate();
+  for (at->Seek(start.empty() ? prefix : start); at->Valid() && at->key().starts_with(prefix); at->Next()) {
+    if (!visit(at->key(), at->value())) break;
+  }
+  return ToErrno(at->status());
+}
+
+std::optional<std::string> RocksStore::Get(const std::string& key) const {
+  std::string value;
+  if (!db_->Get(rocksdb::ReadOptions(), key, &value).ok()) return std::nullopt;
+  return value;
+}
+
+Errno RocksStore::WriteSynced(rocksdb::WriteBatch* batch) {
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  return ToErrno(db_->Write(synced, batch));
+}
+
+Errno RocksStore::Apply(std::span<const Record> records, uint32_t epoch) {
+  Progress progress;
+  RETURN_IF_ERROR(ReadProgress(&progress));
+  Applier applier(*db_, epoch);
+  for (const Record& record : records) {
+    if (record.sequence <= progress.applied) continue;
+    applier.Apply(record);
+    progress.applied = record.sequence;
+  }
+  const uint64_t first_event = progress.first_event;
+  if (progress.applied > first_event + 2 * kKeptEvents) progress.first_event = progress.applied - kKeptEvents;
   std::string value;
   PutU32(kFormatVersion, &value);
-  PutU64(last, &value);
-  applier.Put(kAppliedKey, value);
+  PutU64(progress.applied, &value);
+  PutU64(progress.first_event, &value);
+  applier.Put(kProgressKey, value);
   RETURN_IF_ERROR(applier.Commit());
-  if (const uint64_t oldest = OldestEvent(); last > 2 * kKeptEvents && oldest + 2 * kKeptEvents < last) {
-    return ToErrno(database_->db->DeleteRange(rocksdb::WriteOptions(), database_->db->DefaultColumnFamily(),
-                                              InodeKey('e', 0), InodeKey('e', last - kKeptEvents)));
-  }
-  return kOk;
+  if (progress.first_event == first_event) return kOk;
+  return ToErrno(db_->DeleteRange(rocksdb::WriteOptions(), db_->DefaultColumnFamily(), InodeKey('e', 0),
+                                  InodeKey('e', progress.first_event)));
 }
 
-Result<uint64_t> Store::Applied() const {
-  const std::optional<std::string> value = database_->Get(kAppliedKey);
-  if (!value) return Errno(ENOENT);
+Errno RocksStore::ReadProgress(Progress* progress) const {
+  const std::optional<std::string> value = Get(kProgressKey);
+  if (!value) return kOk;
   FieldReader reader(*value);
-  if (reader.U32() != kFormatVersion) return Errno(EIO);
-  return reader.U64();
+  if (reader.U32() != kFormatVersion) return EIO;
+  progress->applied = reader.U64();
+  progress->first_event = reader.U64();
+  return reader.at_end() ? kOk : Errno(EIO);
 }
 
-Errno Store::Sync() { return ToErrno(database_->db->SyncWAL()); }
+Errno RocksStore::Sync() { return ToErrno(db_->SyncWAL()); }
 
-Errno Store::ForEachTouch(uint32_t first_epoch, const std::function<bool(const StoredTouch&)>& visit) const {
-  return database_->ForEach(
+Errno RocksStore::ForEachTouch(uint32_t first_epoch, const std::function<bool(const StoredTouch&)>& visit) const {
+  return ForEach(
       "t",
       [&](const Slice& key, const Slice& value) {
         FieldReader reader = ReaderOf(key, 1);
@@ -347,8 +375,8 @@ Errno Store::ForEachTouch(uint32_t first_epoch, const std::function<bool(const S
       TouchPrefix(first_epoch));
 }
 
-Errno Store::ForEachOrigin(const std::function<void(const StoredOrigin&)>& visit) const {
-  return database_->ForEach("i", [&](const Slice& key, const Slice& value) {
+Errno RocksStore::ForEachOrigin(const std::function<void(const StoredOrigin&)>& visit) const {
+  return ForEach("i", [&](const Slice& key, const Slice& value) {
     FieldReader reader = ReaderOf(value);
     StoredOrigin origin{.inode = ReaderOf(key, 1).U64()};
     origin.shown = reader.U64();
@@ -358,9 +386,9 @@ Errno Store::ForEachOrigin(const std::function<void(const StoredOrigin&)>& visit
   });
 }
 
-Errno Store::ForEachLinksRemoved(
+Errno RocksStore::ForEachLinksRemoved(
     const std::function<void(uint64_t device, uint64_t inode, uint64_t removed)>& visit) const {
-  return database_->ForEach("l", [&](const Slice& key, const Slice& value) {
+  return ForEach("l", [&](const Slice& key, const Slice& value) {
     FieldReader reader = ReaderOf(key, 1);
     const uint64_t device = reader.U64();
     visit(device, reader.U64(), ReaderOf(value).U64());
@@ -368,29 +396,28 @@ Errno Store::ForEachLinksRemoved(
   });
 }
 
-Errno Store::ForEachDirectory(const std::function<void(uint64_t inode, const JournalName&)>& visit) const {
-  return database_->ForEach("d", [&](const Slice& key, const Slice& value) {
+Errno RocksStore::ForEachDirectory(const std::function<void(uint64_t inode, const JournalName&)>& visit) const {
+  return ForEach("d", [&](const Slice& key, const Slice& value) {
     visit(ReaderOf(key, 1).U64(), NameFrom(value));
     return true;
   });
 }
 
-std::optional<JournalName> Store::Directory(uint64_t inode) const {
-  const std::optional<std::string> value = database_->Get(InodeKey('d', inode));
+std::optional<JournalName> RocksStore::Directory(uint64_t inode) const {
+  const std::optional<std::string> value = Get(InodeKey('d', inode));
   if (!value) return std::nullopt;
   return NameFrom(*value);
 }
 
-std::optional<StoredRename> Store::Rename(const JournalName& name) const {
-  const std::optional<std::string> value = database_->Get(RenameKey(name));
+std::optional<StoredRename> RocksStore::Rename(const JournalName& name) const {
+  const std::optional<std::string> value = Get(RenameKey(name));
   if (!value) return std::nullopt;
   return RenameFrom(*value);
 }
 
-std::vector<JournalName> Store::Aliases(uint64_t inode) const {
+std::vector<JournalName> RocksStore::Aliases(uint64_t inode) const {
   std::vector<JournalName> names;
-  database_
-      ->ForEach(InodeKey('a', inode),
+  ForEach(InodeKey('a', inode),
                 [&](const Slice& key, const Slice& /*value*/) {
                   FieldReader reader = ReaderOf(key, 1 + 8);
                   const uint64_t dir = reader.U64();
@@ -401,21 +428,16 @@ std::vector<JournalName> Store::Aliases(uint64_t inode) const {
   return names;
 }
 
-bool Store::IsTouched(const JournalName& name, uint32_t first_epoch, uint32_t last_epoch) const {
+bool RocksStore::IsTouched(const JournalName& name, uint32_t first_epoch, uint32_t last_epoch) const {
   for (uint32_t epoch = first_epoch; epoch <= last_epoch; ++epoch) {
-    if (database_->Get(TouchKey(epoch, name))) return true;
+    if (Get(TouchKey(epoch, name))) return true;
   }
   return false;
 }
 
-Errno Store::RemoveTouch(const StoredTouch& touch) {
-  return ToErrno(database_->db->Delete(rocksdb::WriteOptions(), TouchKey(touch.epoch, touch.name)));
-}
-
-std::vector<StoredEvent> Store::Events(uint64_t after, size_t limit) const {
+std::vector<StoredEvent> RocksStore::Events(uint64_t after, size_t limit) const {
   std::vector<StoredEvent> events;
-  database_
-      ->ForEach(
+  ForEach(
           "e",
           [&](const Slice& key, const Slice& value) {
             FieldReader reader = ReaderOf(value);
@@ -432,22 +454,22 @@ std::vector<StoredEvent> Store::Events(uint64_t after, size_t limit) const {
   return events;
 }
 
-uint64_t Store::OldestEvent() const {
-  const auto at = database_->Iterate();
-  at->Seek("e");
-  return at->Valid() && at->key().starts_with("e") ? ReaderOf(at->key(), 1).U64() : 0;
+uint64_t RocksStore::FirstEvent() const {
+  Progress progress;
+  ReadProgress(&progress).Ignore("then there are none");
+  return progress.first_event;
 }
 
-Errno Store::PutCheckpoint(const StoredCheckpoint& checkpoint) {
+Errno RocksStore::PutCheckpoint(const StoredCheckpoint& checkpoint) {
   std::string value;
   PutU64(checkpoint.sequence, &value);
   PutU64(static_cast<uint64_t>(checkpoint.created_ns), &value);
-  rocksdb::WriteOptions synced;
-  synced.sync = true;
-  return ToErrno(database_->db->Put(synced, CheckpointKey(checkpoint.epoch), value + checkpoint.name));
+  rocksdb::WriteBatch batch;
+  RETURN_IF_ERROR(ToErrno(batch.Put(CheckpointKey(checkpoint.epoch), value + checkpoint.name)));
+  return WriteSynced(&batch);
 }
 
-Errno Store::DeleteCheckpoint(const StoredCheckpoint& checkpoint) {
+Errno RocksStore::DeleteCheckpoint(const StoredCheckpoint& checkpoint) {
   ASSIGN_OR_RETURN(const std::vector<StoredCheckpoint> all, Checkpoints());
   uint32_t before = 0;
   uint32_t after = UINT32_MAX;
@@ -463,14 +485,12 @@ Errno Store::DeleteCheckpoint(const StoredCheckpoint& checkpoint) {
     if (IsTouched(touch.name, before, checkpoint.epoch - 1)) batch.Delete(TouchKey(touch.epoch, touch.name)).PermitUncheckedError();
     return true;
   }));
-  rocksdb::WriteOptions synced;
-  synced.sync = true;
-  return ToErrno(database_->db->Write(synced, &batch));
+  return WriteSynced(&batch);
 }
 
-Result<std::vector<StoredCheckpoint>> Store::Checkpoints() const {
+Result<std::vector<StoredCheckpoint>> RocksStore::Checkpoints() const {
   std::vector<StoredCheckpoint> checkpoints;
-  RETURN_IF_ERROR(database_->ForEach("c", [&](const Slice& key, const Slice& value) {
+  RETURN_IF_ERROR(ForEach("c", [&](const Slice& key, const Slice& value) {
     FieldReader reader = ReaderOf(value);
     StoredCheckpoint checkpoint{.epoch = ReaderOf(key, 1).U32()};
     checkpoint.sequence = reader.U64();
@@ -482,12 +502,28 @@ Result<std::vector<StoredCheckpoint>> Store::Checkpoints() const {
   return checkpoints;
 }
 
-uint64_t Store::DiskBytes() const {
+uint64_t RocksStore::DiskBytes() const {
   uint64_t tables = 0;
-  database_->db->GetIntProperty("rocksdb.total-sst-files-size", &tables);
+  db_->GetIntProperty("rocksdb.total-sst-files-size", &tables);
   uint64_t memory = 0;
-  database_->db->GetIntProperty("rocksdb.cur-size-all-mem-tables", &memory);
+  db_->GetIntProperty("rocksdb.cur-size-all-mem-tables", &memory);
   return tables + memory;
 }
 
+Errno Open(const std::string& path, bool create, std::unique_ptr<Store>* store) {
+  rocksdb::DB* db = nullptr;
+  const Status status = rocksdb::DB::Open(StoreOptions(create), path, &db);
+  if (!status.ok()) return ToErrno(status);
+  auto opened = std::make_unique<RocksStore>(std::unique_ptr<rocksdb::DB>(db));
+  RETURN_IF_ERROR(opened->Check());
+  *store = std::move(opened);
+  return kOk;
+}
+
+void Destroy(const std::string& path) { rocksdb::DestroyDB(path, StoreOptions(false)).PermitUncheckedError(); }
+
+}  // namespace
 }  // namespace plyfs
+
+extern "C" [[gnu::visibility("default")]] const plyfs::StoreLibrary plyfs_store_library_1;
+const plyfs::StoreLibrary plyfs_store_library_1 = {.open = plyfs::Open, .destroy = plyfs::Destroy};

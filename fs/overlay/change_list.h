@@ -1,0 +1,32 @@
+// change_list.h: the list of changes: each name that the journal has is looked at, in the upper and in the lowers.
+// Not here: recording (recording.h), comparing with the whole upper (journal_check.h).
+// Thread safety: any thread; a list made while the union changes shows each name before or after its change.
+//
+// Cost: the number of names recorded; lowers are walked only for hard links some of whose names nobody has looked up yet.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "fs/overlay/changes.h"
+#include "fs/overlay/core.h"
+
+namespace plyfs {
+
+// See Overlay::Changes.
+Result<std::vector<Change>> ListChanges(Core& core, const std::string& since_checkpoint);
+
+// The union's path of a name of the journal; nullopt if its directory is not known.
+class JournalPaths {
+ public:
+  explicit JournalPaths(const Store& store) : store_(store) {}
+  // "" for the root, else "/a/b".
+  std::optional<std::string> OfDirectory(uint64_t root_inode, uint64_t inode);
+  std::optional<std::string> Of(uint64_t root_inode, const JournalName& name);
+
+ private:
+  const Store& store_;
+  absl::flat_hash_map<uint64_t, std::optional<std::string>> known_;
+};
+
+}  // namespace plyfs

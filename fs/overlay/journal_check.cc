@@ -1,0 +1,212 @@
+// journal_check.cc: see journal_check.h.
+#include "fs/overlay/journal_check.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "fs/overlay/change_list.h"
+#include "fs/overlay/recording.h"
+#include "fs/overlay/upper_walk.h"
+
+namespace plyfs {
+namespace {
+
+// What the journal knows, by directory.
+struct Known {
+  uint32_t epoch = 0;
+  std::map<uint64_t, std::set<std::string>> names;         // touched in any epoch
+  std::map<uint64_t, JournalName> directories;             // where it thinks they are
+  std::map<uint64_t, StoredOrigin> origins;
+
+  bool Has(uint64_t dir, const std::string& name) const {
+    const auto found = names.find(dir);
+    return found != names.end() && found->second.contains(name);
+  }
+};
+
+Errno ReadKnown(Core& core, Known* known) {
+  return core.journal->WithStore([&](Store& store, uint32_t epoch) -> Errno {
+    known->epoch = epoch;
+    RETURN_IF_ERROR(store.ForEachTouch(0, [&](const StoredTouch& touch) {
+      known->names[touch.name.dir].insert(touch.name.text);
+      return true;
+    }));
+    RETURN_IF_ERROR(store.ForEachOrigin([&](const StoredOrigin& origin) { known->origins[origin.inode] = origin; }));
+    return store.ForEachDirectory(
+        [&](uint64_t inode, const JournalName& place) { known->directories[inode] = place; });
+  });
+}
+
+void Touch(Core& core, const Node& parent, const std::string& name, const FormerState& former) {
+  absl::ReaderMutexLock tree(&core.tree_mutex);
+  if (!parent.dir->removed) RecordTouch(core, parent, name, former);
+}
+
+// A directory that is not where the journal has it.
+bool IsMisplaced(const Known& known, const Node& dir) {
+  if (!dir.name.parent) return false;
+  const auto place = known.directories.find(dir.dir->upper_inode);
+  if (place == known.directories.end()) return known.names.contains(dir.dir->upper_inode);
+  return !(place->second == JournalName{.dir = dir.name.parent->dir->upper_inode, .text = dir.name.text});
+}
+
+void RecordPlace(Core& core, const Node& dir) {
+  core.journal->Append({.type = RecordType::kDirectory,
+                        .name = {.dir = dir.name.parent->dir->upper_inode, .text = dir.name.text},
+                        .inode = dir.dir->upper_inode});
+}
+
+// Reads the directories in doubt and records what differs.
+class Rescan {
+ public:
+  Rescan(Core& core, const Known& known, int64_t changed_since_ns)
+      : core_(core), known_(known), changed_since_ns_(changed_since_ns) {}
+
+  Errno Everything() { return Walk({core_.nodes.root()}, [](const Node&) { return true; }); }
+
+  // Only directories that changed since then; of what is found in them, those that are new too.
+  Errno Changed() {
+    std::vector<NodeRef> start = {core_.nodes.root()};
+    for (const auto& [inode, place] : known_.directories) {
+      const std::optional<std::string> path = PathOf(inode);
+      if (!path) continue;
+      ASSIGN_OR_RETURN(NodeRef dir, FindDirectoryAt(core_, *path));
+      if (dir && dir->dir->upper_inode == inode) start.push_back(std::move(dir));
+    }
+    return Walk(std::move(start), [this](const Node& dir) {
+      return !known_.directories.contains(dir.dir->upper_inode);
+    });
+  }
+
+ private:
+  std::optional<std::string> PathOf(uint64_t inode) const {
+    std::string path;
+    for (int depth = 0; depth < 4096; ++depth) {
+      if (inode == core_.nodes.root()->dir->upper_inode) return path;
+      const auto place = known_.directories.find(inode);
+      if (place == known_.directories.end()) return std::nullopt;
+      path = "/" + place->second.text + path;
+      inode = place->second.dir;
+    }
+    return std::nullopt;
+  }
+
+  Errno Walk(std::vector<NodeRef> start, std::function<bool(const Node&)> descend) {
+    return WalkUpper(core_, std::move(start),
+                     {.enter = [this](const UpperDirectory& dir) { return dir.ctime_ns >= changed_since_ns_; },
+                      .leave = [this](const UpperDirectory& dir) { RecordMissing(dir); },
+                      .name = [this](const UpperName& name) { RecordName(name); },
+                      .descend = std::move(descend)});
+  }
+
+  void RecordName(const UpperName& name) {
+    const bool known = known_.Has(name.parent->dir->upper_inode, name.text);
+    if (!known) return Touch(core_, *name.parent, name.text, {.existed = name.below});
+    // Changed after the last checkpoint, as far as its time tells.
+    if (known_.epoch > 0 && name.ctime_ns >= changed_since_ns_) {
+      Touch(core_, *name.parent, name.text, {.existed = true});
+    }
+  }
+
+  // Names that were there at a checkpoint and are not any more.
+  void RecordMissing(const UpperDirectory& dir) {
+    if (IsMisplaced(known_, *dir.node)) RecordPlace(core_, *dir.node);
+    if (known_.epoch == 0) return;
+    const auto names = known_.names.find(dir.node->dir->upper_inode);
+    if (names == known_.names.end()) return;
+    for (const std::string& name : names->second) {
+      if (!std::binary_search(dir.names.begin(), dir.names.end(), name)) Touch(core_, *dir.node, name, {.existed = true});
+    }
+  }
+
+  Core& core_;
+  const Known& known_;
+  const int64_t changed_since_ns_;
+};
+
+// Compares without believing anything.
+class Check {
+ public:
+  Check(Core& core, const Known& known, bool repair) : core_(core), known_(known), repair_(repair) {}
+
+  Errno Run() {
+    RETURN_IF_ERROR(WalkUpper(core_, {core_.nodes.root()},
+                              {.enter = [](const UpperDirectory&) { return true; },
+                               .leave = [this](const UpperDirectory& dir) { CheckPlace(*dir.node); },
+                               .name = [this](const UpperName& name) { CheckName(name); },
+                               .descend = [](const Node&) { return true; }}));
+    return kOk;
+  }
+
+  std::vector<FsckFinding> TakeFindings() { return std::move(findings_); }
+
+ private:
+  std::string PathOf(const Node& dir) {
+    absl::ReaderMutexLock tree(&core_.tree_mutex);
+    std::string path;
+    for (const Node* at = &dir; at->name.parent; at = at->name.parent.get()) path = "/" + at->name.text + path;
+    return path;
+  }
+
+  void CheckName(const UpperName& name) {
+    if (known_.Has(name.parent->dir->upper_inode, name.text)) return;
+    findings_.push_back({.kind = "unrecorded",
+                         .path = PathOf(*name.parent) + "/" + name.text,
+                         .detail = "the upper directory has a change that the journal does not know",
+                         .repaired = repair_});
+    if (repair_) Touch(core_, *name.parent, name.text, {.existed = name.below});
+  }
+
+  void CheckPlace(const Node& dir) {
+    if (!IsMisplaced(known_, dir)) return;
+    findings_.push_back({.kind = "misplaced",
+                         .path = PathOf(dir),
+                         .detail = "the journal has this directory in another place, so changes in it would be missed",
+                         .repaired = repair_});
+    if (repair_) RecordPlace(core_, dir);
+  }
+
+  Core& core_;
+  const Known& known_;
+  const bool repair_;
+  std::vector<FsckFinding> findings_;
+};
+
+}  // namespace
+
+Errno ResolveDoubt(Core& core) {
+  const Journal::Doubt doubt = core.journal->doubt();
+  if (!doubt.any()) return kOk;
+  Known known;
+  RETURN_IF_ERROR(ReadKnown(core, &known));
+  // With everything in doubt a file's time says nothing either: it counts as changed since the last checkpoint.
+  if (doubt.everything) RETURN_IF_ERROR(Rescan(core, known, INT64_MIN).Everything());
+  else RETURN_IF_ERROR(Rescan(core, known, doubt.changed_since_ns).Changed());
+  core.journal->Verified();
+  return kOk;
+}
+
+Result<std::vector<FsckFinding>> CompareWithUpper(Core& core, bool repair) {
+  std::vector<FsckFinding> findings;
+  if (core.journal->doubt().everything) {
+    findings.push_back({.kind = "stale",
+                        .detail = "the journal says itself that it may lack changes (a crash of the machine, a full disk, or a mount "
+                                  "without journal); the upper directory has to be read once",
+                        .repaired = repair});
+  }
+  Known known;
+  const Errno readable = ReadKnown(core, &known);
+  if (!readable.ok() && !repair) {
+    findings.push_back({.kind = "corrupt", .detail = "the database cannot be read", .repaired = false});
+    return findings;
+  }
+  RETURN_IF_ERROR(readable);
+  if (repair) RETURN_IF_ERROR(ResolveDoubt(core));
+  Check check(core, known, repair);
+  RETURN_IF_ERROR(check.Run());
+  for (FsckFinding& finding : check.TakeFindings()) findings.push_back(std::move(finding));
+  return findings;
+}
+
+}  // namespace plyfs
