@@ -37,12 +37,12 @@ Errno WriteAll(int fd, std::span<const char> bytes, uint64_t offset) {
   return kOk;
 }
 
-// All but the blocks of zeros, which are holes already.
+// All but the blocks of zeros, which are holes already; the first and last piece may be parts of blocks.
 Errno WriteWithHoles(int fd, std::span<const char> bytes, uint64_t offset) {
   size_t data = 0;  // not yet written
   for (size_t at = 0; at < bytes.size();) {
     const size_t block = std::min(kHoleBytes - (offset + at) % kHoleBytes, bytes.size() - at);
-    if (block == kHoleBytes && IsZero(bytes.subspan(at, block))) {
+    if (IsZero(bytes.subspan(at, block))) {
       RETURN_IF_ERROR(WriteAll(fd, bytes.subspan(data, at - data), offset + data));
       data = at + block;
     }

@@ -1,6 +1,6 @@
 // c_locale.h: the calling thread uses the "C" locale while one of these lives.
-// libarchive converts names to and from the thread's locale: with UTF-8 it would write another header for a name that is not
-// valid UTF-8 and would change decomposed characters to composed ones when reading. In the "C" locale it hands the bytes through.
+// libarchive converts names to the thread's locale: with UTF-8 it would compose characters that are decomposed in the tar. In the
+// "C" locale it hands the bytes through.
 // Thread safety: changes only the calling thread.
 #pragma once
 
