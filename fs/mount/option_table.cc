@@ -156,6 +156,12 @@ const char* SetXino(OptionState&, std::string_view value) {
   return value == "on" || value == "off" || value == "auto" ? nullptr : "not on, off or auto";
 }
 
+const char* SetJournal(OptionState& state, std::string_view value) {
+  if (value != "on" && value != "off") return "not on or off";
+  state.options->overlay.journal = value == "on";
+  return nullptr;
+}
+
 const char* SetIo(OptionState&, std::string_view value) {
   return value == "auto" || value == "cached" ? nullptr
                                               : "not auto or cached, all that this version has";
@@ -223,6 +229,7 @@ constexpr OptionRow kRows[] = {
      }},
     {"xino", ValueRule::kRequired, SetXino},
     {"fast_ino", ValueRule::kSwitch, NoEffect},
+    {"journal", ValueRule::kRequired, SetJournal},
     // Speed.
     {"timeout", ValueRule::kRequired, SetTimeout},
     {"threads", ValueRule::kRequired, SetThreads},

@@ -47,6 +47,7 @@ Owners and permissions:
 Numbers:
     -o static_nlink        directories show one link
     -o ino32_t             inode numbers of 32 bits
+    -o journal=on|off      off: record no changes, keep no numbers over a remount (on)
 
 Speed:
     -o timeout=SECONDS     how long the kernel may trust names and attributes
