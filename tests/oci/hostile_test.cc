@@ -171,7 +171,7 @@ TEST_F(HostileLayer, DamagedBytesNeverReachOutside) {
   const std::string good = tar.End();
   const std::string before = Outside();
   unsigned state = 7;
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < 150; ++round) {
     std::string bytes = good;
     for (int i = 0; i < 3; ++i) {
       state = state * 1664525 + 1013904223;
@@ -185,7 +185,7 @@ TEST_F(HostileLayer, DamagedBytesNeverReachOutside) {
 
 TEST_F(HostileLayer, ADeepTreeIsReplacedByAFile) {
   std::string deep;
-  for (int i = 0; i < 1900; ++i) deep += "d/";
+  for (int i = 0; i < 1100; ++i) deep += "d/";
   RawTar tar;
   tar.Add("a", {.pax = {{"path", deep + "f"}}}).File("d", "now a file");
   const Applied applied = Apply(tar.End(), target());
