@@ -130,6 +130,22 @@ bool OpenWorkDir(OpenedDir work, const LayerStackOptions& options, std::unique_p
   return true;
 }
 
+// See LayerStackOptions::view.
+bool ViewUpper(const LayerStackOptions& options, LayerStack* stack, MountError* error) {
+  OpenedDir upper;
+  OpenedDir work;
+  if (!OpenDir("upperdir", options.upper, &upper, error)) return false;
+  if (!OpenDir("workdir", options.work, &work, error)) return false;
+  stack->work = WorkDir::View(work.fd.get());
+  stack->view = true;
+  const OverrideStat override_stat = DetectOverrideStat({.dir = upper.fd.get()});
+  auto layer = std::make_unique<UpperLayer>(upper.path, std::move(upper.fd), DiskInodeOf(upper.stat).device, override_stat,
+                                            UpperCapabilities());
+  stack->upper = layer.get();
+  stack->layers[0] = std::move(layer);
+  return true;
+}
+
 bool OpenUpper(const LayerStackOptions& options, const std::vector<OpenedDir>& lowers, LayerStack* stack,
                MountError* error) {
   OpenedDir upper;
@@ -178,7 +194,8 @@ bool OpenLayerStack(const LayerStackOptions& options, LayerStack* stack, MountEr
   }
   stack->ids = options.ids;
   stack->layers.resize(lowers.size() + 1);
-  if (!options.upper.empty() && !OpenUpper(options, lowers, stack, error)) return false;
+  if (options.view && !ViewUpper(options, stack, error)) return false;
+  if (!options.view && !options.upper.empty() && !OpenUpper(options, lowers, stack, error)) return false;
   for (size_t i = 0; i < lowers.size(); ++i) {
     OpenedDir& lower = lowers[i];
     DetachFromMountTree(&lower);

@@ -23,6 +23,8 @@ struct LayerStackOptions {
   IdMap ids;                        // mappings and squash, the same for every layer
   OverrideStat override_stat = OverrideStat::kNone;  // option xattr_permissions, for the upper
   bool volatile_upper = false;      // leave work/incompat/volatile behind; refuse to mount where it is found
+  // Upper and work are read as they are, though they may be mounted elsewhere: nothing is locked, swept, tried or written.
+  bool view = false;
   bool force_wh_whiteouts = false;  // FUSE_OVERLAYFS_DISABLE_OVL_WHITEOUT
 };
 
@@ -35,6 +37,7 @@ struct LayerStack {
   std::vector<std::unique_ptr<Layer>> layers;  // [0] upper (null in a read-only union), [1…] lowers, topmost first
   UpperLayer* upper = nullptr;                 // layers[0], or null
   std::unique_ptr<WorkDir> work;               // null in a read-only union
+  bool view = false;                           // nothing may be written although there is an upper
   IdMap ids;
 
   LayerStack();

@@ -71,6 +71,14 @@ Result<std::unique_ptr<WorkDir>> WorkDir::Open(UniqueFd work) {
       new WorkDir(std::move(work), std::move(own), std::move(tmp), std::move(orphans), std::move(index)));
 }
 
+std::unique_ptr<WorkDir> WorkDir::View(int work) {
+  Result<UniqueFd> own = OpenDirectory({.dir = work, .name = "plyfs"});
+  if (!own.ok()) return std::unique_ptr<WorkDir>(new WorkDir({}, {}, {}, {}, {}));
+  Result<UniqueFd> index = OpenDirectory({.dir = own->get(), .name = "index"});
+  if (!index.ok()) return std::unique_ptr<WorkDir>(new WorkDir({}, {}, {}, {}, {}));
+  return std::unique_ptr<WorkDir>(new WorkDir({}, {}, {}, {}, std::move(index).value()));
+}
+
 Errno WorkDir::Discard(const std::string& temp_name) const {
   return RemoveTree({.dir = tmp_.get(), .name = temp_name.c_str()});
 }

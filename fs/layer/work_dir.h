@@ -25,6 +25,9 @@ class WorkDir {
   // Makes the sub-directories below `work` (an open directory) and sweeps them.
   static Result<std::unique_ptr<WorkDir>> Open(UniqueFd work);
 
+  // Only index(), and that may be -1: nothing is made or swept.
+  static std::unique_ptr<WorkDir> View(int work);
+
   int own() const { return own_.get(); }  // WORKDIR/plyfs
   int tmp() const { return tmp_.get(); }
   int orphans() const { return orphans_.get(); }

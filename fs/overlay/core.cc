@@ -53,7 +53,7 @@ bool IsEmpty(int dir) {
 }
 
 std::unique_ptr<Journal> MakeJournal(const OverlayConfig& config) {
-  if (config.layers.upper == nullptr) return nullptr;
+  if (config.layers.upper == nullptr || config.layers.view) return nullptr;
   if (!config.journal) {
     Journal::Distrust(config.layers.work->own());
     return nullptr;

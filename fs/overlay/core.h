@@ -31,8 +31,9 @@ struct Core {
   ~Core();
 
   const Layer& layer(LayerIndex index) const { return *config.layers.layers[Value(index)]; }
-  bool read_only() const { return config.layers.upper == nullptr; }
-  // Only where read_only() is false.
+  bool read_only() const { return config.layers.upper == nullptr || config.layers.view; }
+  bool has_upper() const { return config.layers.upper != nullptr; }
+  // Only where has_upper().
   UpperLayer& upper() const { return *config.layers.upper; }
   WorkDir& work() const { return *config.layers.work; }
   const IdMap& ids() const { return config.layers.ids; }

@@ -34,7 +34,7 @@ void LinkCounts::Load(const DiskInode& lower, uint32_t removed) {
 }
 
 Result<std::optional<struct statx>> FindInIndex(const Core& core, const DiskInode& lower) {
-  if (core.read_only()) return std::optional<struct statx>();
+  if (!core.has_upper() || core.work().index() < 0) return std::optional<struct statx>();
   const std::string name = WorkDir::IndexName(lower);
   const Result<struct statx> stat = StatObject({.dir = core.work().index(), .name = name.c_str()});
   if (stat.ok()) return std::optional<struct statx>(*stat);
@@ -65,7 +65,7 @@ Errno WriteIndexMark(const Core& core, const ObjectRef& object, const IndexMark&
 }
 
 void LoadIndexOrigins(Core& core) {
-  if (core.read_only()) return;
+  if (!core.has_upper() || core.work().index() < 0) return;
   const int index = core.work().index();
   ListDirectory(index, [&](const RawDirEntry& entry) -> Errno {
     DiskInode lower;

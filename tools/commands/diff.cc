@@ -35,12 +35,15 @@ absl::StatusOr<std::optional<int64_t>> SourceDateEpoch() {
   return std::optional<int64_t>(seconds);
 }
 
-// What the union shows now, read without its server: its upper is one more lower here.
+// What the union shows now, read without its server.
 absl::StatusOr<std::unique_ptr<Overlay>> OpenContent(Target& target) {
   absl::StatusOr<UnionInfo> info = target.Info();
   if (!info.ok()) return info.status();
-  LayerStackOptions layers{.lowers = info->layers.lowers, .ids = info->layers.ids};
-  layers.lowers.insert(layers.lowers.begin(), info->layers.upper);
+  const LayerStackOptions layers{.lowers = info->layers.lowers,
+                                 .upper = info->layers.upper,
+                                 .work = info->layers.work,
+                                 .ids = info->layers.ids,
+                                 .view = true};
   OverlayConfig config;
   MountError error;
   if (!OpenLayerStack(layers, &config.layers, &error)) return absl::FailedPreconditionError(error.message);
