@@ -43,7 +43,7 @@ std::string CommandLine(const CampaignOptions& options, const RunOptions& run, u
                     " --ops=" + std::to_string(options.ops);
   if (options.threads > 1) out += " --threads=" + std::to_string(options.threads);
   if (options.vary) out += " --vary";
-  if (run.remembers) out += " --remembers";
+  if (!run.remembers) out += " --forgetful";
   if (run.lowers_on_tmpfs) out += " --tmpfs";
   if (run.wh_whiteouts) out += " --wh";
   if (run.rootless) out += " --rootless";

@@ -38,7 +38,7 @@ Random sequences of filesystem operations, compared with a model in memory.
   --wh           whiteouts must be written as .wh.NAME
   --tmpfs        every other lower on a tmpfs
   --rootless     as root of a user namespace (ids 100000 and up)
-  --remembers    inode numbers and st_nlink of lower files must outlast a remount
+  --forgetful    inode numbers and st_nlink of lower files need not outlast a remount (journal=off)
   --verbose      print every operation
 )";
 
@@ -67,7 +67,7 @@ enum OptionId {
   kVary,
   kShrinkSeconds,
   kKeepGoing,
-  kRemembers,
+  kForgetful,
   kTmpfs,
   kWh,
   kRootless,
@@ -85,7 +85,7 @@ constexpr option kOptions[] = {{"target", required_argument, nullptr, kTarget},
                                {"vary", no_argument, nullptr, kVary},
                                {"shrink-seconds", required_argument, nullptr, kShrinkSeconds},
                                {"keep-going", no_argument, nullptr, kKeepGoing},
-                               {"remembers", no_argument, nullptr, kRemembers},
+                               {"forgetful", no_argument, nullptr, kForgetful},
                                {"wh", no_argument, nullptr, kWh},
                                {"tmpfs", no_argument, nullptr, kTmpfs},
                                {"rootless", no_argument, nullptr, kRootless},
@@ -141,8 +141,8 @@ int ParseCommandLine(int argc, char** argv, CampaignOptions* options) {
       case kRootless:
         options->run.rootless = true;
         break;
-      case kRemembers:
-        options->run.remembers = true;
+      case kForgetful:
+        options->run.remembers = false;
         break;
       case kVerbose:
         options->run.verbose = true;

@@ -21,7 +21,6 @@ CampaignOptions OptionsFor(Target target, size_t rounds) {
   CampaignOptions options;
   options.run.target = target;
   options.run.extra = DefaultExtra(target);
-  options.run.remembers = target != Target::kPlyfs;
   options.rounds = rounds;
   options.vary = true;
   options.shrink_seconds = 20;

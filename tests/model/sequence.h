@@ -27,8 +27,8 @@ struct RunOptions {
   bool lowers_on_tmpfs = false;  // every other lower is on a filesystem of its own
   bool wh_whiteouts = false;     // the program must write .wh.NAME
   bool rootless = false;         // the program runs as root of a user namespace
-  // See CheckOptions. plyfs does not keep numbers over a remount yet.
-  bool remembers = false;
+  // See CheckOptions; false for plyfs with journal=off.
+  bool remembers = true;
 };
 
 /// Mount options that the target always gets.
