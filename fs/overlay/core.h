@@ -48,6 +48,7 @@ struct Core {
   DataCopier copier;
   CopyUpGate copy_up_gate;
   LinkCounts link_counts;
+  UnmarkedInodes unmarked_inodes;
   std::vector<FdRef> roots;     // of the layers; the same life as config
   std::atomic<uint64_t> copied_up_files = 0;
   std::atomic<uint64_t> copied_up_bytes = 0;

@@ -222,12 +222,13 @@ class Search {
     std::optional<IndexMark> mark;
     const DiskInode lower = inode;
     if (index == LayerIndex::kUpper) {
-      ASSIGN_OR_RETURN(mark, ReadIndexMark(object));
+      ASSIGN_OR_RETURN(mark, ReadIndexMark(core_, object, result_.stat));
     } else {
       ASSIGN_OR_RETURN(const std::optional<struct statx> copy, FindInIndex(core_, inode));
       if (copy) {
+        core_.numbers.EnsureLoaded();
         const std::string name = WorkDir::IndexName(inode);
-        ASSIGN_OR_RETURN(mark, ReadIndexMark({.dir = core_.work().index(), .name = name.c_str()}));
+        ASSIGN_OR_RETURN(mark, ReadIndexMark(core_, {.dir = core_.work().index(), .name = name.c_str()}, *copy));
         if (!mark) mark = IndexMark{.name = name, .remaining = 0};
         result_.stat = *copy;
         result_.init.layer = LayerIndex::kUpper;

@@ -41,7 +41,7 @@ Ino InodeNumbers::FromDisk(const DiskInode& inode) const {
 }
 
 Ino InodeNumbers::FromUpper(const struct statx& stat) {
-  absl::call_once(loaded_, load_);
+  EnsureLoaded();
   const DiskInode inode = DiskInodeOf(stat);
   absl::MutexLock lock(&mutex_);
   const auto found = origins_.find(inode.inode);
@@ -56,7 +56,7 @@ Ino InodeNumbers::FromUpper(const struct statx& stat) {
 }
 
 std::optional<Ino> InodeNumbers::FromUpper(const DiskInode& inode) {
-  absl::call_once(loaded_, load_);
+  EnsureLoaded();
   absl::ReaderMutexLock lock(&mutex_);
   const auto found = origins_.find(inode.inode);
   if (found == origins_.end()) return FromDisk(inode);
@@ -65,13 +65,13 @@ std::optional<Ino> InodeNumbers::FromUpper(const DiskInode& inode) {
 }
 
 void InodeNumbers::SetOrigin(const struct statx& upper, Ino ino) {
-  absl::call_once(loaded_, load_);
+  EnsureLoaded();
   absl::MutexLock lock(&mutex_);
   origins_[upper.stx_ino] = {.shown = ino.value, .birth_ns = BirthNsOf(upper), .checked = true};
 }
 
 bool InodeNumbers::DropOrigin(const DiskInode& upper) {
-  absl::call_once(loaded_, load_);
+  EnsureLoaded();
   absl::MutexLock lock(&mutex_);
   return origins_.erase(upper.inode) != 0;
 }

@@ -37,6 +37,8 @@ class InodeNumbers {
   // `load` is called once, before the first upper file is looked at: it tells what an earlier mount left, through LoadOrigin.
   InodeNumbers(const LayerStack& layers, InoWidth width, std::function<void()> load);
 
+  // What an earlier mount left is known afterwards, of links too (Core::LoadIdentity).
+  void EnsureLoaded() { absl::call_once(loaded_, load_); }
   // The number of an inode of a layer, as it would be shown had it never been copied up.
   Ino FromDisk(const DiskInode& inode) const;
   // The number of an upper file: that of its origin if it was copied up.

@@ -12,6 +12,21 @@ namespace {
 
 // "<index name> <remaining>", both as text; private to plyfs.
 constexpr std::string_view kIndexMark = "plyfs.index";
+constexpr std::string_view kCountSuffix = ".n";
+
+std::string CountNameOf(const std::string& index_name) { return index_name + std::string(kCountSuffix); }
+
+// See UnmarkedInodes.
+Result<std::optional<IndexMark>> ReadCountBeside(const Core& core, const struct statx& stat) {
+  if (S_ISREG(stat.stx_mode) || S_ISDIR(stat.stx_mode) || !core.has_upper()) return std::optional<IndexMark>();
+  IndexMark mark{.name = core.unmarked_inodes.Find(stat.stx_ino)};
+  if (mark.name.empty()) return std::optional<IndexMark>();
+  const std::string beside = CountNameOf(mark.name);
+  const Result<std::string> count = ReadLinkObject({.dir = core.work().index(), .name = beside.c_str()});
+  if (!count.ok()) return std::optional<IndexMark>();
+  std::from_chars(count->data(), count->data() + count->size(), mark.remaining);
+  return std::optional<IndexMark>(std::move(mark));
+}
 
 }  // namespace
 
@@ -33,6 +48,22 @@ void LinkCounts::Load(const DiskInode& lower, uint32_t removed) {
   removed_[lower] = removed;
 }
 
+void UnmarkedInodes::Add(uint64_t upper_inode, std::string index_name) {
+  absl::MutexLock lock(&mutex_);
+  names_[upper_inode] = std::move(index_name);
+}
+
+void UnmarkedInodes::Remove(uint64_t upper_inode) {
+  absl::MutexLock lock(&mutex_);
+  names_.erase(upper_inode);
+}
+
+std::string UnmarkedInodes::Find(uint64_t upper_inode) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  const auto found = names_.find(upper_inode);
+  return found == names_.end() ? std::string() : found->second;
+}
+
 Result<std::optional<struct statx>> FindInIndex(const Core& core, const DiskInode& lower) {
   if (!core.has_upper() || core.work().index() < 0) return std::optional<struct statx>();
   const std::string name = WorkDir::IndexName(lower);
@@ -42,9 +73,9 @@ Result<std::optional<struct statx>> FindInIndex(const Core& core, const DiskInod
   return stat.error();
 }
 
-Result<std::optional<IndexMark>> ReadIndexMark(const ObjectRef& object) {
+Result<std::optional<IndexMark>> ReadIndexMark(const Core& core, const ObjectRef& object, const struct statx& stat) {
   const Result<std::string> value = ReadMark(object, kIndexMark);
-  if (value.error() == ENODATA) return std::optional<IndexMark>();
+  if (value.error() == ENODATA) return ReadCountBeside(core, stat);
   if (!value.ok()) return value.error();
   const size_t space = value->find(' ');
   if (space == std::string::npos) return std::optional<IndexMark>();
@@ -58,10 +89,25 @@ Result<std::optional<IndexMark>> ReadIndexMark(const ObjectRef& object) {
   return std::optional<IndexMark>(mark);
 }
 
-Errno WriteIndexMark(const Core& core, const ObjectRef& object, const IndexMark& mark) {
-  const Errno error = core.upper().SetMark(object, kIndexMark, mark.name + " " + std::to_string(mark.remaining));
-  // A symlink cannot carry a user. attribute; its count then lives as long as its node.
-  return error == EPERM || error == EOPNOTSUPP ? kOk : error;
+Errno WriteIndexMark(Core& core, const ObjectRef& object, const IndexMark& mark) {
+  const std::string count = std::to_string(mark.remaining);
+  const Errno error = core.upper().SetMark(object, kIndexMark, mark.name + " " + count);
+  if (!(error == EPERM) && !(error == EOPNOTSUPP)) return error;
+  ASSIGN_OR_RETURN(const struct statx stat, StatObject(object));
+  TempEntry temp(core.work());
+  RETURN_IF_ERROR(core.upper().MakeSymlink(temp.ref(), count));
+  const std::string beside = CountNameOf(mark.name);
+  RETURN_IF_ERROR(core.upper().Rename(temp.ref(), {.dir = core.work().index(), .name = beside.c_str()}, 0));
+  temp.Committed();
+  core.unmarked_inodes.Add(stat.stx_ino, mark.name);
+  return kOk;
+}
+
+void DropIndexMark(Core& core, const std::string& name, const struct statx& stat) {
+  if (core.unmarked_inodes.Find(stat.stx_ino) != name) return;
+  core.unmarked_inodes.Remove(stat.stx_ino);
+  const std::string beside = CountNameOf(name);
+  core.upper().Unlink({.dir = core.work().index(), .name = beside.c_str()}).Ignore("it is replaced with the next entry of that name");
 }
 
 void LoadIndexOrigins(Core& core) {
@@ -69,8 +115,13 @@ void LoadIndexOrigins(Core& core) {
   const int index = core.work().index();
   ListDirectory(index, [&](const RawDirEntry& entry) -> Errno {
     DiskInode lower;
+    const std::string_view name(entry.name);
     const Result<struct statx> upper = StatObject({.dir = index, .name = entry.name});
-    if (upper.ok() && std::sscanf(entry.name, "%" SCNx64 "-%" SCNx64, &lower.device, &lower.inode) == 2) {
+    if (name.ends_with(kCountSuffix)) {
+      const std::string indexed(name.substr(0, name.size() - kCountSuffix.size()));
+      const Result<struct statx> stat = StatObject({.dir = index, .name = indexed.c_str()});
+      if (stat.ok()) core.unmarked_inodes.Add(stat->stx_ino, indexed);
+    } else if (upper.ok() && std::sscanf(entry.name, "%" SCNx64 "-%" SCNx64, &lower.device, &lower.inode) == 2) {
       core.numbers.LoadOrigin({.upper_inode = upper->stx_ino,
                                .birth_ns = BirthNsOf(*upper),
                                .shown = core.numbers.FromDisk(lower).value});

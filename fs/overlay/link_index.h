@@ -37,6 +37,20 @@ class LinkCounts {
   absl::flat_hash_map<DiskInode, uint32_t> removed_ ABSL_GUARDED_BY(mutex_);
 };
 
+// Rootless, a symlink, fifo or socket cannot carry a mark: then it is a symlink beside the index entry, NAME.n, whose target is the
+// count, and this table leads from the upper inode to NAME.
+class UnmarkedInodes {
+ public:
+  void Add(uint64_t upper_inode, std::string index_name);
+  void Remove(uint64_t upper_inode);
+  // Empty if there is none.
+  std::string Find(uint64_t upper_inode) const;
+
+ private:
+  mutable absl::Mutex mutex_;
+  absl::flat_hash_map<uint64_t, std::string> names_ ABSL_GUARDED_BY(mutex_);
+};
+
 // What the mark on an indexed upper file says.
 struct IndexMark {
   std::string name;        // in WORKDIR/plyfs/index
@@ -45,8 +59,10 @@ struct IndexMark {
 
 // The upper copy of a lower file, if it has one.
 Result<std::optional<struct statx>> FindInIndex(const Core& core, const DiskInode& lower);
-Result<std::optional<IndexMark>> ReadIndexMark(const ObjectRef& object);
-Errno WriteIndexMark(const Core& core, const ObjectRef& object, const IndexMark& mark);
+Result<std::optional<IndexMark>> ReadIndexMark(const Core& core, const ObjectRef& object, const struct statx& stat);
+Errno WriteIndexMark(Core& core, const ObjectRef& object, const IndexMark& mark);
+// The index entry `name` is leaving.
+void DropIndexMark(Core& core, const std::string& name, const struct statx& stat);
 // Which numbers the indexed upper files show; the index alone says it.
 void LoadIndexOrigins(Core& core);
 

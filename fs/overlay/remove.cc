@@ -37,6 +37,7 @@ Errno CountIndexedName(Core& core, Node& node, bool was_lower_name) {
   ASSIGN_OR_RETURN(const struct statx stat, StatObject(entry));
   if (stat.stx_nlink > 1 || rare.index_remaining > 0) return kOk;
   RecordInodeGone(core, DiskInodeOf(stat));
+  DropIndexMark(core, name, stat);
   const std::string orphan = WorkDir::OrphanName(node.id);
   RETURN_IF_ERROR(core.upper().Rename(entry, {.dir = core.work().orphans(), .name = orphan.c_str()}, 0));
   rare.index_name.clear();
