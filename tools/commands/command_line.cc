@@ -125,7 +125,8 @@ void AddWatch(CLI::App* app, Arguments* arguments, Chosen* chosen) {
                                      kQuoting + kStatus);
   CLI::Option* since =
       command->add_option("--since", arguments->watch_since, "begin with the events after this one, not with those from now on")
-          ->type_name("SEQUENCE");
+          ->type_name("SEQUENCE")
+          ->check(CLI::NonNegativeNumber);
   AddJson(command, &options->json);
   AddMountpoint(command, &options->mountpoint);
   command->callback([=] {

@@ -1,5 +1,7 @@
 // stats.cc: plyfs stats: as a table, as JSON, and in the text format of Prometheus.
 #include <cstdio>
+#include <cstdlib>
+#include <memory>
 
 #include "fs/control/json_codec.h"
 #include "fs/control/target.h"
@@ -123,6 +125,12 @@ void PrintPrometheus(const std::string& mountpoint, const StatsReport& report) {
   text.Metric("journal_database_bytes", "gauge", "Size of the database on disk.", journal.database_bytes);
 }
 
+// A label must not depend on from where it was asked.
+std::string AbsolutePath(const std::string& path) {
+  const std::unique_ptr<char, decltype(&std::free)> absolute(::realpath(path.c_str(), nullptr), std::free);
+  return absolute != nullptr ? absolute.get() : path;
+}
+
 }  // namespace
 
 int RunStats(const StatsOptions& options) {
@@ -133,7 +141,7 @@ int RunStats(const StatsOptions& options) {
   if (options.json) {
     PrintLine(ToJson(*report));
   } else if (options.prometheus) {
-    PrintPrometheus(options.mountpoint, *report);
+    PrintPrometheus(AbsolutePath(options.mountpoint), *report);
   } else {
     PrintTable(*report);
   }

@@ -1,0 +1,97 @@
+// usage_test.cc: the command line itself: help, wrong usage, exit statuses, man pages, the program that is not there.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/harness/file_ops.h"
+#include "tests/tools/tools_fixture.h"
+
+namespace plyfs::test {
+namespace {
+
+constexpr const char* kCommands[] = {"changes", "diff", "apply", "checkpoint", "watch", "fsck", "stats"};
+
+TEST_F(ToolsTest, EveryCommandHasHelpThatNamesItsExitStatus) {
+  for (const char* command : kCommands) {
+    const std::string help = Output({command, "--help"});
+    EXPECT_TRUE(Contains(help, std::string("plyfs ") + command)) << help;
+    EXPECT_TRUE(Contains(help, "Exit status: 0 ")) << help;
+  }
+  for (const char* command : {"create", "list", "delete"}) {
+    EXPECT_TRUE(Contains(Output({"checkpoint", command, "--help"}), "TARGET")) << command;
+  }
+}
+
+struct UsageCase {
+  Words arguments;
+  int status;
+  std::string message;
+};
+
+TEST_F(ToolsTest, WrongUsageIsSaidAndDoesNothing) {
+  const UsageCase cases[] = {
+      {{"changes"}, 2, "a mountpoint is missing"},
+      {{"changes", "--jsno", mountpoint_}, 2, "--jsno"},
+      {{"changes", "--since"}, 2, "--since"},
+      {{"changes", mountpoint_, "--upper", upper_}, 2, "exclude each other"},
+      {{"changes", "--upper", upper_, "--lower", lower_}, 2, "--work is missing"},
+      {{"changes", "--upper", upper_, "--work", work_}, 2, "--lower is missing"},
+      {{"diff", "--compress", "xz", mountpoint_}, 2, "xz"},
+      {{"apply", "layer.tar"}, 2, "DIRECTORY"},
+      {{"checkpoint"}, 2, "subcommand"},
+      {{"checkpoint", "create"}, 2, "NAME"},
+      {{"checkpoint", "rename", "a", "b"}, 2, ""},
+      {{"watch"}, 2, "MOUNTPOINT"},
+      {{"watch", "--since", "yesterday", mountpoint_}, 2, "--since"},
+      {{"watch", "--since", "-1", mountpoint_}, 2, ""},
+      {{"stats", "--json", "--prometheus", mountpoint_}, 2, "--prometheus"},
+      {{"fsck"}, 16, "a mountpoint is missing"},
+      {{"fsck", "--fix", mountpoint_}, 16, "--fix"},
+      {{"fsck", lower_}, 8, "no plyfs is mounted here"},
+  };
+  for (const UsageCase& usage : cases) {
+    const ProgramResult result = Run(usage.arguments);
+    EXPECT_EQ(result.exit_code, usage.status) << testing::PrintToString(usage.arguments) << result.err;
+    EXPECT_TRUE(result.err.starts_with("plyfs " + usage.arguments[0] + ": ")) << result.err;
+    EXPECT_TRUE(Contains(result.err, usage.message)) << result.err;
+    EXPECT_EQ(result.out, "");
+    if (usage.status != 8) {
+      EXPECT_TRUE(Contains(result.err, "--help`")) << result.err;
+    }
+  }
+}
+
+TEST_F(ToolsTest, AFullDiskUnderTheOutputIsAFailure) {
+  Mount();
+  WriteFile(In("new"), "");
+  const ProgramResult result = RunProgram({"sh", "-c", "exec " + PlyfsBinary() + " changes " + mountpoint_ + " >/dev/full"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_TRUE(Contains(result.err, "standard output")) << result.err;
+}
+
+TEST_F(ToolsTest, AReaderThatHasSeenEnoughEndsTheListQuietly) {
+  Mount();
+  for (int i = 0; i < 3000; ++i) WriteFile(In("a-file-with-quite-a-long-name-" + std::to_string(i)), "");
+  const ProgramResult result = RunProgram({"sh", "-c", PlyfsBinary() + " changes " + mountpoint_ + " | head -n 1"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.out, "A /a-file-with-quite-a-long-name-0\n");
+  EXPECT_EQ(result.err, "");
+}
+
+TEST_F(ToolsTest, WithoutPlyfsToolsTheMountProgramSaysWhatIsMissing) {
+  const std::string copy = temp_ / "plyfs";
+  ASSERT_EQ(RunProgram({"cp", PlyfsBinary(), copy}).exit_code, 0);
+  const ProgramResult result = RunProgram({copy, "changes", mountpoint_});
+  // An installed plyfs-tools would be found; then the target is what is wrong.
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_TRUE(Contains(result.err, "plyfs-tools") || Contains(result.err, mountpoint_)) << result.err;
+}
+
+TEST_F(ToolsTest, AMountpointNamedAsACommandIsWrittenAsAPath) {
+  const std::string named = temp_.MakeDir("changes");
+  const UnionMount mount({.lowers = {lower_}, .upper = upper_, .work = work_, .mountpoint = named});
+  ASSERT_TRUE(mount.ok());
+  EXPECT_TRUE(Exists(named + "/a"));
+}
+
+}  // namespace
+}  // namespace plyfs::test
