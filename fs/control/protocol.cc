@@ -102,7 +102,7 @@ std::string FailureText(const ControlRequest& request, Errno reason) {
     return "'" + checkpoint + "' is no name of a checkpoint: it must be 1 to 128 letters, digits, dots, underscores and hyphens";
   }
   std::string text = SubjectOf(request) + " failed: " + std::strerror(reason.value());
-  if (reason == EROFS) text += "; a read-only union has no journal, since nothing can change in it";
+  if (reason == EOPNOTSUPP) text += "; the union is mounted with journal=off, mount it without that";
   if (reason == ENOSPC) text += "; make room on the filesystem of the workdir and try again";
   return text;
 }

@@ -25,6 +25,9 @@ Mounts the union of read-only lower directories and one writable upper directory
     -h, --help             print this
     -V, --version          print the version
 
+What has changed in a union, and layers made of it: `plyfs COMMAND --help`, where COMMAND is
+changes, diff, apply, checkpoint, watch, fsck or stats.
+
 Layers:
     -o lowerdir=L1[:L2...] lower directories, topmost first; `\:` is a colon
     -o upperdir=U          takes all changes; without it the mount is read-only

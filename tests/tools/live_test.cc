@@ -146,6 +146,17 @@ TEST_F(ToolsTest, AReadOnlyUnionHasNothingToTell) {
   }
 }
 
+TEST_F(ToolsTest, WithoutAJournalTheOptionIsNamed) {
+  Mount("journal=off");
+  WriteFile(In("new"), "");
+  for (const Words& command : {Words{"changes"}, {"diff"}, {"checkpoint", "list"}, {"watch"}, {"fsck"}}) {
+    const ProgramResult result = Run(With(command));
+    EXPECT_NE(result.exit_code, 0) << command[0];
+    EXPECT_TRUE(Contains(result.err, "journal=off")) << result.err;
+  }
+  EXPECT_EQ(Run({"stats", mountpoint_}).exit_code, 0);
+}
+
 TEST_F(ToolsTest, LayersThatAreMountedAreRefused) {
   Mount();
   const ProgramResult result = Run({"changes", "--upper", upper_, "--work", work_, "--lower", lower_});

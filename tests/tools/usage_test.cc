@@ -86,6 +86,36 @@ TEST_F(ToolsTest, WithoutPlyfsToolsTheMountProgramSaysWhatIsMissing) {
   EXPECT_TRUE(Contains(result.err, "plyfs-tools") || Contains(result.err, mountpoint_)) << result.err;
 }
 
+TEST_F(ToolsTest, ThePageNamesEveryCommandAndOption) {
+  const std::string page = ReadFile(PLYFS_SOURCE_DIR "/docs/plyfs-tools.1");
+  for (const char* command : kCommands) {
+    EXPECT_TRUE(Contains(page, std::string("plyfs-") + command)) << command;
+    const std::string help = Output({command, "--help"});
+    for (size_t at = 0; (at = help.find("--", at)) != std::string::npos; at += 2) {
+      std::string option = help.substr(at, help.find_first_of(" ,`\n", at) - at);
+      for (size_t dash = 0; (dash = option.find('-', dash)) != std::string::npos; dash += 2) option.insert(dash, 1, '\\');
+      EXPECT_TRUE(Contains(page, option)) << command << " " << option;
+    }
+  }
+}
+
+// What bash offers after these words.
+Words Completions(const std::string& words) {
+  const std::string script = "source " PLYFS_SOURCE_DIR "/tools/completion/plyfs.bash; COMP_WORDS=(" + words +
+                             "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _plyfs; printf '%s\\n' \"${COMPREPLY[@]}\"";
+  return LinesOf(RunProgram({"bash", "-c", script}).out);
+}
+
+TEST_F(ToolsTest, BashCompletesCommandsAndOptions) {
+  EXPECT_EQ(Completions("plyfs chan"), Words{"changes"});
+  EXPECT_EQ(Completions("plyfs checkpoint d"), Words{"delete"});
+  EXPECT_EQ(Completions("plyfs diff --comp"), Words{"--compress"});
+  EXPECT_EQ(Completions("plyfs diff --compress g"), Words{"gzip"});
+  EXPECT_EQ(Completions("plyfs stats --"), (Words{"--json", "--prometheus", "--help"}));
+  EXPECT_EQ(Completions("plyfs fsck " + temp_.path() + "/upp"), Words{upper_});
+  EXPECT_EQ(Completions("plyfs -o lower"), Words{"lowerdir="});
+}
+
 TEST_F(ToolsTest, AMountpointNamedAsACommandIsWrittenAsAPath) {
   const std::string named = temp_.MakeDir("changes");
   const UnionMount mount({.lowers = {lower_}, .upper = upper_, .work = work_, .mountpoint = named});
