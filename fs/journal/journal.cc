@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 
 #include "absl/time/time.h"
 #include "fs/base/log.h"
@@ -20,9 +21,10 @@ constexpr const char* kStore = "store";
 // Filesystems take their times from a clock that moves in ticks of up to 10 ms.
 constexpr int64_t kClockTick = 20'000'000;
 
-int64_t NowNs() {
+// The coarse clock is the one that files' times come from.
+int64_t NowNs(clockid_t clock = CLOCK_REALTIME) {
   timespec now;
-  ::clock_gettime(CLOCK_REALTIME, &now);
+  ::clock_gettime(clock, &now);
   return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
@@ -36,6 +38,11 @@ std::array<char, 16> ReadBootId() {
     for (size_t i = 0; text[i] != '\0'; ++i) id[i % id.size()] = static_cast<char>(id[i % id.size()] * 31 + text[i]);
   }
   return id;
+}
+
+void RemoveTree(const std::string& path) {
+  std::error_code error;  // what stays is met again by who makes the next one
+  std::filesystem::remove_all(path, error);
 }
 
 Result<UniqueFd> OpenDir(int work, bool make) {
@@ -57,6 +64,7 @@ Journal::Journal(const JournalOptions& options) : options_(options), boot_id_(Re
   dir_ = std::move(dir).value();
   Result<std::unique_ptr<Tail>> tail = Tail::Open(dir_.get());
   if (tail.ok()) tail_ = std::move(tail).value();
+  refused_ = tail.error() == ENOTSUP;
   if (!TailIsUsableLocked()) {
     tail_.reset();
     doubt_.everything = !options.upper_is_empty;
@@ -64,10 +72,12 @@ Journal::Journal(const JournalOptions& options) : options_(options), boot_id_(Re
   }
   const JournalHeader& header = tail_->header();
   const bool power_failed = header.clean == 0 && header.boot_id != boot_id_;
-  doubt_ = {.everything = header.rescan_all != 0 || power_failed, .changed_since_ns = header.verified_ns};
+  doubt_ = {.everything = header.rescan_all != 0 || power_failed,
+            .power_failed = power_failed,
+            .changed_since_ns = header.verified_ns};
 }
 
-// Of this upper, and of a format that this program knows.
+// Of this upper.
 bool Journal::TailIsUsableLocked() {
   if (!tail_) return false;
   const JournalHeader& header = tail_->header();
@@ -77,14 +87,21 @@ bool Journal::TailIsUsableLocked() {
 Journal::~Journal() {
   absl::MutexLock lock(&mutex_);
   if (!tail_ || !begun_) return;
-  JournalHeader& header = tail_->header();
-  if (store_ && options_.syncs) store_->Sync().Ignore("then the header must not say clean");
+  // Without the mark the next mount compares what has changed since, after a failure of the machine everything.
+  if (!SyncLocked()) return;
   store_.reset();
+  JournalHeader& header = tail_->header();
   header.rescan_all = lost_ || doubt_.everything ? 1 : 0;
-  header.clean_ns = NowNs() - kClockTick;
-  header.verified_ns = doubt_.changed_since_ns != 0 ? doubt_.changed_since_ns : header.clean_ns;
+  header.verified_ns = doubt_.changed_since_ns != 0 ? doubt_.changed_since_ns : NowNs() - kClockTick;
   header.clean = 1;
   if (options_.syncs) tail_->SyncHeader().Ignore("after a power failure the upper is read again");
+}
+
+// What was recorded will outlive the machine.
+bool Journal::SyncLocked() {
+  if (!options_.syncs) return true;
+  if (tail_ && !tail_->SyncRecords().ok()) return false;
+  return !store_ || store_->Sync().ok();
 }
 
 void Journal::Distrust(int work) {
@@ -104,27 +121,35 @@ void Journal::LoseLocked(const char* what, Errno error) {
 
 Errno Journal::MakeTailLocked() {
   if (tail_) return kOk;
+  if (refused_) return ENOTSUP;
   if (!dir_.valid()) {
     ASSIGN_OR_RETURN(dir_, OpenDir(options_.work, true));
   }
   // Whatever is there belongs to no tail.
-  if (::faccessat(dir_.get(), kStore, F_OK, 0) == 0) DestroyStore(StorePath());
+  RemoveTree(StorePath());
   ASSIGN_OR_RETURN(tail_, Tail::Make(dir_.get()));
   JournalHeader& header = tail_->header();
   header.root_inode = options_.root_inode;
   header.root_birth_ns = options_.root_birth_ns;
+  // Somebody may wait for what comes after a number of the tail that is gone: microseconds are always ahead of those.
+  tail_->Restart(static_cast<uint64_t>(NowNs() / 1000));
+  StartHeaderLocked();
   return kOk;
+}
+
+void Journal::StartHeaderLocked() {
+  JournalHeader& header = tail_->header();
+  header.rescan_all = lost_ || doubt_.everything ? 1 : 0;
+  header.verified_ns = doubt_.changed_since_ns != 0 ? doubt_.changed_since_ns : NowNs() - kClockTick;
+  header.clean = 0;
+  header.boot_id = boot_id_;
 }
 
 // Before the first change of this server.
 void Journal::BeginLocked() {
   begun_ = true;
   if (const Errno error = MakeTailLocked(); !error.ok()) return LoseLocked("it cannot be made", error);
-  JournalHeader& header = tail_->header();
-  header.rescan_all = doubt_.everything ? 1 : 0;
-  header.verified_ns = doubt_.changed_since_ns != 0 ? doubt_.changed_since_ns : NowNs() - kClockTick;
-  header.clean = 0;
-  header.boot_id = boot_id_;
+  StartHeaderLocked();
   if (!options_.syncs) return;
   // Or after a power failure an old "clean" would be believed.
   if (const Errno error = tail_->SyncHeader(); !error.ok()) LoseLocked("it cannot be synced", error);
@@ -152,36 +177,77 @@ std::string Journal::StorePath() const {
   return "/proc/self/fd/" + std::to_string(dir_.get()) + "/" + kStore;
 }
 
-Errno Journal::OpenStoreLocked(bool create) {
+void Journal::DoubtEverythingLocked() {
+  doubt_.everything = true;
+  tail_->header().rescan_all = 1;
+}
+
+// Losing the database costs a rescan.
+void Journal::ResetStoreLocked() {
+  LogWarning("journal: the database is damaged and is made anew; checkpoints in it are lost");
+  store_.reset();
+  RemoveTree(StorePath());
+  damaged_ = true;
+  tail_->header().has_store = 0;
+  DoubtEverythingLocked();
+}
+
+Errno Journal::OpenStoreLocked() {
   if (store_) return kOk;
-  Result<std::unique_ptr<Store>> store = OpenStore(StorePath(), create);
-  if (!store.ok() && store.error() == EIO) {
-    // Losing it costs a rescan.
-    LogWarning("journal: the database is damaged and is made anew");
-    DestroyStore(StorePath());
-    doubt_.everything = true;
-    tail_->header().rescan_all = 1;
+  // One that should be there and is not must not be taken for an empty one.
+  Result<std::unique_ptr<Store>> store = OpenStore(StorePath(), tail_->header().has_store == 0);
+  if (!store.ok() && store.error() == EUCLEAN) {
+    ResetStoreLocked();
     store = OpenStore(StorePath(), true);
   }
   if (!store.ok()) return store.error();
   store_ = std::move(store).value();
-  tail_->header().has_store = 1;
+  return CompareStoreLocked();
+}
+
+// The tail and the database may be of different times: after a failure of the machine, when one of them was put back from a copy,
+// or when the server died between two steps.
+Errno Journal::CompareStoreLocked() {
+  JournalHeader& header = tail_->header();
+  ASSIGN_OR_RETURN(const std::vector<StoredCheckpoint> checkpoints, store_->Checkpoints());
+  for (const StoredCheckpoint& checkpoint : checkpoints) header.epoch = std::max(header.epoch, checkpoint.epoch);
+  const uint64_t applied = store_->Applied();
+  if (applied >= tail_->NextSequence()) {
+    DoubtEverythingLocked();
+    // Or records with numbers that it has seen already would be left out.
+    tail_->Restart(applied);
+  } else if (header.has_store != 0 && applied < header.base_sequence) {
+    DoubtEverythingLocked();
+  }
+  return kOk;
+}
+
+Errno Journal::ApplyLocked() {
+  RETURN_IF_ERROR(OpenStoreLocked());
+  JournalHeader& header = tail_->header();
+  if (tail_->empty() && header.has_store != 0) return kOk;
+  RETURN_IF_ERROR(store_->Apply(tail_->Records(), header.epoch, tail_->NextSequence() - 1));
+  header.has_store = 1;
+  tail_->Clear();
   return kOk;
 }
 
 Errno Journal::DrainLocked() {
-  RETURN_IF_ERROR(OpenStoreLocked(true));
-  if (tail_->empty()) return kOk;
-  RETURN_IF_ERROR(store_->Apply(tail_->Records(), tail_->header().epoch));
-  tail_->Clear();
-  return kOk;
+  Errno error = ApplyLocked();
+  if (error == EUCLEAN) {
+    ResetStoreLocked();
+    error = ApplyLocked();
+  }
+  // After a failed write RocksDB takes no more; opened again it may.
+  if (!error.ok()) store_.reset();
+  return error;
 }
 
 void Journal::LoadIdentity(const Identity& visit) {
   absl::MutexLock lock(&mutex_);
   if (!tail_) return;
   if (tail_->header().has_store != 0) {
-    const Errno error = OpenStoreLocked(false);
+    const Errno error = OpenStoreLocked();
     if (!error.ok()) {
       LogWarning("journal: inode numbers of copied-up files are not known any more: %s", std::strerror(error.value()));
     } else {
@@ -202,9 +268,15 @@ void Journal::LoadIdentity(const Identity& visit) {
 
 Errno Journal::WithStore(const std::function<Errno(Store&, uint32_t epoch)>& use) {
   absl::MutexLock lock(&mutex_);
-  RETURN_IF_ERROR(MakeTailLocked());
+  if (!tail_) {
+    RETURN_IF_ERROR(MakeTailLocked());
+    begun_ = true;
+  }
   RETURN_IF_ERROR(DrainLocked());
-  return use(*store_, tail_->header().epoch);
+  const Errno error = use(*store_, tail_->header().epoch);
+  if (!(error == EUCLEAN) && !store_->damaged()) return error;
+  ResetStoreLocked();
+  return EUCLEAN;
 }
 
 Errno Journal::CreateCheckpoint(const std::string& name) {
@@ -213,16 +285,15 @@ Errno Journal::CreateCheckpoint(const std::string& name) {
   if (lost_) return EIO;
   RETURN_IF_ERROR(DrainLocked());
   ASSIGN_OR_RETURN(const std::vector<StoredCheckpoint> all, store_->Checkpoints());
-  uint32_t epoch = tail_->header().epoch;
   for (const StoredCheckpoint& other : all) {
     if (other.name == name) return EEXIST;
-    // The server may have died between the two steps below.
-    epoch = std::max(epoch, other.epoch);
   }
+  const uint32_t epoch = tail_->header().epoch;
+  // If the server dies here, CompareStoreLocked goes on.
   RETURN_IF_ERROR(store_->PutCheckpoint({.name = name,
                                          .epoch = epoch + 1,
                                          .sequence = tail_->NextSequence() - 1,
-                                         .created_ns = NowNs()}));
+                                         .created_ns = NowNs(CLOCK_REALTIME_COARSE)}));
   tail_->header().epoch = epoch + 1;
   stamp_.fetch_add(1, std::memory_order_acq_rel);
   return kOk;
@@ -246,12 +317,26 @@ Journal::Doubt Journal::doubt() const {
   return doubt;
 }
 
+void Journal::StartVerifying() {
+  absl::MutexLock lock(&mutex_);
+  doubt_.everything |= lost_;
+  lost_ = false;
+  // Nodes that were recorded while that was lost say so again.
+  stamp_.fetch_add(1, std::memory_order_acq_rel);
+}
+
 void Journal::Verified() {
   absl::MutexLock lock(&mutex_);
+  if (lost_ || !tail_) return;
   doubt_ = {};
-  if (!tail_) return;
-  lost_ = false;
-  tail_->header().rescan_all = 0;
+  // Even if nothing changes any more: the next mount need not do it again.
+  if (!begun_) BeginLocked();
+  if (!lost_) tail_->header().rescan_all = 0;
+}
+
+bool Journal::was_damaged() const {
+  absl::MutexLock lock(&mutex_);
+  return damaged_;
 }
 
 bool Journal::WaitForRecord(uint64_t sequence, int timeout_ms) {
@@ -289,7 +374,9 @@ uint64_t Journal::disk_bytes() const {
 
 void Journal::CloseStore() {
   absl::MutexLock lock(&mutex_);
-  if (store_ && options_.syncs) store_->Sync().Ignore("the tail is applied again if need be");
+  if (!store_) return;
+  // What is in it is not in the tail any more.
+  if (options_.syncs && !store_->Sync().ok()) tail_->header().rescan_all = 1;
   store_.reset();
 }
 

@@ -60,7 +60,8 @@ class Journal {
   void LoadIdentity(const Identity& visit);
 
   // --- for tools. EIO, ENOSPC, … when the database cannot be used.
-  // Puts all records into the database and runs `use` on it, with the mutex held.
+  // Puts all records into the database and runs `use` on it, with the mutex held. EUCLEAN: the database was damaged and has been
+  // made anew, so everything is in doubt; the next call will do.
   Errno WithStore(const std::function<Errno(Store&, uint32_t epoch)>& use);
   Errno CreateCheckpoint(const std::string& name);
   Errno DeleteCheckpoint(const std::string& name);
@@ -68,11 +69,14 @@ class Journal {
   // What must be compared with the upper before a listing is believed.
   struct Doubt {
     bool everything = false;
+    bool power_failed = false;     // then a file's times say nothing about its content
     int64_t changed_since_ns = 0;  // directories whose ctime is not before this; 0: none
     bool any() const { return everything || changed_since_ns != 0; }
   };
   Doubt doubt() const;
-  // It has been.
+  // From here on what is recorded is kept again, whatever was lost before; the comparison begins after this.
+  void StartVerifying();
+  // It has ended well.
   void Verified();
 
   // Waits until there is a record after `sequence`, or for `timeout_ms`. False after that time.
@@ -81,6 +85,8 @@ class Journal {
   void Restamp() { stamp_.fetch_add(1, std::memory_order_acq_rel); }
 
   bool lost() const;
+  // The database was found damaged since the start.
+  bool was_damaged() const;
   bool store_is_open() const;
   uint64_t last_sequence() const;
   uint64_t pending_records() const;
@@ -92,8 +98,14 @@ class Journal {
   void BeginLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool TailIsUsableLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Errno MakeTailLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  Errno OpenStoreLocked(bool create) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void StartHeaderLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Errno OpenStoreLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Errno CompareStoreLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ResetStoreLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void DoubtEverythingLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Errno ApplyLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Errno DrainLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool SyncLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LoseLocked(const char* what, Errno error) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string StorePath() const;
 
@@ -108,6 +120,8 @@ class Journal {
   Doubt doubt_ ABSL_GUARDED_BY(mutex_);
   bool begun_ ABSL_GUARDED_BY(mutex_) = false;  // this server has changed something
   bool lost_ ABSL_GUARDED_BY(mutex_) = false;
+  bool damaged_ ABSL_GUARDED_BY(mutex_) = false;
+  bool refused_ ABSL_GUARDED_BY(mutex_) = false;  // what is there is of a later version, and is left alone
 };
 
 }  // namespace plyfs

@@ -29,7 +29,7 @@ enum Field : unsigned {
 constexpr std::array<unsigned, 11> kFields = {
     0,
     kName | kFormer,                // kTouch
-    kName | kValue,                 // kGone
+    kName | kInode | kValue,        // kGone
     kName | kEventKind | kFrom,     // kEvent
     kName | kInode,                 // kDirectory
     kInode,                         // kDropDirectory
@@ -48,6 +48,7 @@ void PutBody(const Record& record, unsigned fields, std::string* out) {
   if ((fields & kFormer) != 0) {
     out->push_back(record.former.existed ? 1 : 0);
     PutU64(record.former.upper_dir, out);
+    PutU64(static_cast<uint64_t>(record.former.upper_birth_ns), out);
   }
   if ((fields & kInode) != 0) PutU64(record.inode, out);
   if ((fields & kDevice) != 0) PutU64(record.device, out);
@@ -70,6 +71,7 @@ bool TakeBody(FieldReader& reader, unsigned fields, Record* record) {
   if ((fields & kFormer) != 0) {
     record->former.existed = reader.U8() != 0;
     record->former.upper_dir = reader.U64();
+    record->former.upper_birth_ns = static_cast<int64_t>(reader.U64());
   }
   if ((fields & kInode) != 0) record->inode = reader.U64();
   if ((fields & kDevice) != 0) record->device = reader.U64();

@@ -23,12 +23,15 @@ struct JournalName {
 // What stood under a name before it was touched for the first time since a checkpoint.
 struct FormerState {
   bool existed = false;
-  uint64_t upper_dir = 0;  // inode number of the upper part, if it was a directory that had one
+  bool gone = false;            // only in the store: nothing stands there any more
+  uint64_t upper_dir = 0;       // inode number of the upper part, if it was a directory that had one
+  int64_t upper_birth_ns = 0;   // of that inode: its number may be used again
 };
 
 enum class RecordType : uint8_t {
   kTouch = 1,       // ahead: `name` may change; `former`
-  kGone = 2,        // after: `name` does not exist any more; `value` is not 0 if a lower would show it
+  kGone = 2,        // after: `name` does not exist any more, or not as a name of the upper inode `inode` (0: it had none); `value`
+                    // is not 0 if something else is shown there, or a lower would show it without a whiteout
   kEvent = 3,       // after: something for watchers; `event`, `name`, `from`
   kDirectory = 4,   // the directory with the upper inode `inode` is now `name`
   kDropDirectory = 5,  // `inode`'s directory has been removed

@@ -9,6 +9,7 @@
 #include <rocksdb/utilities/write_batch_with_index.h>
 
 #include <algorithm>
+#include <atomic>
 
 namespace plyfs {
 namespace {
@@ -28,7 +29,9 @@ Errno ToErrno(const Status& status) {
   if (status.ok()) return kOk;
   if (status.IsNoSpace()) return ENOSPC;
   if (status.IsNotFound()) return ENOENT;
-  return EIO;
+  if (status.IsNotSupported()) return ENOTSUP;
+  // Any other call that failed (no descriptor, no memory, the disk) says nothing about the files.
+  return status.IsCorruption() || status.IsInvalidArgument() || status.IsPathNotFound() ? EUCLEAN : EIO;
 }
 
 // --- keys
@@ -87,16 +90,22 @@ JournalName NameFrom(const Slice& value) {
   return {.dir = dir, .text = reader.Rest()};
 }
 
+enum FormerFlags : uint8_t { kExisted = 1, kGone = 2 };
+
 std::string FormerValue(const FormerState& former) {
-  std::string value(1, former.existed ? 1 : 0);
+  std::string value(1, static_cast<char>((former.existed ? kExisted : 0) | (former.gone ? kGone : 0)));
   PutU64(former.upper_dir, &value);
+  PutU64(static_cast<uint64_t>(former.upper_birth_ns), &value);
   return value;
 }
 
 FormerState FormerFrom(const Slice& value) {
   FieldReader reader = ReaderOf(value);
-  const bool existed = reader.U8() != 0;
-  return {.existed = existed, .upper_dir = reader.U64()};
+  const uint8_t flags = reader.U8();
+  FormerState former{.existed = (flags & kExisted) != 0, .gone = (flags & kGone) != 0};
+  former.upper_dir = reader.U64();
+  former.upper_birth_ns = static_cast<int64_t>(reader.U64());
+  return former;
 }
 
 StoredRename RenameFrom(const Slice& value) {
@@ -171,7 +180,9 @@ class Applier {
 
  private:
   bool Get(const std::string& key, std::string* value) {
-    return batch_.GetFromBatchAndDB(&db_, rocksdb::ReadOptions(), key, value).ok();
+    const Status status = batch_.GetFromBatchAndDB(&db_, rocksdb::ReadOptions(), key, value);
+    if (!status.ok() && !status.IsNotFound()) status_.push_back(status);
+    return status.ok();
   }
   void Delete(const std::string& key) { status_.push_back(batch_.Delete(key)); }
 
@@ -180,6 +191,7 @@ class Applier {
         batch_.NewIteratorWithBase(db_.NewIterator(rocksdb::ReadOptions())));
     std::vector<std::string> keys;
     for (at->Seek(prefix); at->Valid() && at->key().starts_with(prefix); at->Next()) keys.push_back(at->key().ToString());
+    status_.push_back(at->status());
     for (const std::string& key : keys) Delete(key);
   }
 
@@ -187,15 +199,36 @@ class Applier {
   void Touch(const Record& record) {
     const std::string key = TouchKey(epoch_, record.name);
     std::string there;
-    if (!Get(key, &there)) Put(key, FormerValue(record.former));
+    if (!Get(key, &there)) return Put(key, FormerValue(record.former));
+    SetGone(key, there, false);
   }
 
-  // Made and removed since the checkpoint: as if it had never been.
+  void SetGone(const std::string& key, const std::string& value, bool gone) {
+    FormerState former = FormerFrom(value);
+    if (former.gone == gone) return;
+    former.gone = gone;
+    Put(key, FormerValue(former));
+  }
+
   void Gone(const Record& record) {
     const std::string key = TouchKey(epoch_, record.name);
     std::string there;
-    if (record.value == 0 && Get(key, &there) && !FormerFrom(there).existed) Delete(key);
+    if (Get(key, &there)) {
+      // Made and removed since the checkpoint: as if it had never been.
+      if (record.value == 0 && !FormerFrom(there).existed) Delete(key);
+      else SetGone(key, there, true);
+    }
     if (Get(RenameKey(record.name), &there)) Delete(RenameKey(record.name));
+    DropAlias(record.inode, record.name);
+  }
+
+  // False if it was none.
+  bool DropAlias(uint64_t inode, const JournalName& name) {
+    const std::string key = AliasKey(inode, name);
+    std::string there;
+    if (inode == 0 || !Get(key, &there)) return false;
+    Delete(key);
+    return true;
   }
 
   void Event(const Record& record) {
@@ -228,6 +261,8 @@ class Applier {
     PutU32(epoch_, &value);
     PutU64(record.inode, &value);
     Put(RenameKey(record.name), value + from);
+    if (Get(TouchKey(epoch_, record.name), &there)) SetGone(TouchKey(epoch_, record.name), there, false);
+    if (DropAlias(record.inode, record.old_name)) Put(AliasKey(record.inode, record.name), "");
   }
 
   void Origin(const Record& record) {
@@ -266,7 +301,9 @@ class RocksStore final : public Store {
   explicit RocksStore(std::unique_ptr<rocksdb::DB> db) : db_(std::move(db)) {}
   ~RocksStore() override { db_->Close().PermitUncheckedError(); }
 
-  Errno Apply(std::span<const Record> records, uint32_t epoch) override;
+  Errno Apply(std::span<const Record> records, uint32_t epoch, uint64_t last) override;
+  uint64_t Applied() const override;
+  bool damaged() const override { return damaged_.load(std::memory_order_relaxed); }
   Errno Sync() override;
   Errno ForEachTouch(uint32_t first_epoch, const std::function<bool(const StoredTouch&)>& visit) const override;
   Errno ForEachOrigin(const std::function<void(const StoredOrigin&)>& visit) const override;
@@ -303,6 +340,7 @@ class RocksStore final : public Store {
   Errno WriteSynced(rocksdb::WriteBatch* batch);
 
   const std::unique_ptr<rocksdb::DB> db_;
+  mutable std::atomic<bool> damaged_ = false;
 };
 
 Errno RocksStore::ForEach(const std::string& prefix, const std::function<bool(const Slice&, const Slice&)>& visit,
@@ -311,13 +349,16 @@ Errno RocksStore::ForEach(const std::string& prefix, const std::function<bool(co
   for (at->Seek(start.empty() ? prefix : start); at->Valid() && at->key().starts_with(prefix); at->Next()) {
     if (!visit(at->key(), at->value())) break;
   }
+  if (!at->status().ok()) damaged_.store(true, std::memory_order_relaxed);
   return ToErrno(at->status());
 }
 
 std::optional<std::string> RocksStore::Get(const std::string& key) const {
   std::string value;
-  if (!db_->Get(rocksdb::ReadOptions(), key, &value).ok()) return std::nullopt;
-  return value;
+  const Status status = db_->Get(rocksdb::ReadOptions(), key, &value);
+  if (status.ok()) return value;
+  if (!status.IsNotFound()) damaged_.store(true, std::memory_order_relaxed);
+  return std::nullopt;
 }
 
 Errno RocksStore::WriteSynced(rocksdb::WriteBatch* batch) {
@@ -326,7 +367,7 @@ Errno RocksStore::WriteSynced(rocksdb::WriteBatch* batch) {
   return ToErrno(db_->Write(synced, batch));
 }
 
-Errno RocksStore::Apply(std::span<const Record> records, uint32_t epoch) {
+Errno RocksStore::Apply(std::span<const Record> records, uint32_t epoch, uint64_t last) {
   Progress progress;
   RETURN_IF_ERROR(ReadProgress(&progress));
   Applier applier(*db_, epoch);
@@ -335,6 +376,7 @@ Errno RocksStore::Apply(std::span<const Record> records, uint32_t epoch) {
     applier.Apply(record);
     progress.applied = record.sequence;
   }
+  progress.applied = std::max(progress.applied, last);
   const uint64_t first_event = progress.first_event;
   if (progress.applied > first_event + 2 * kKeptEvents) progress.first_event = progress.applied - kKeptEvents;
   std::string value;
@@ -350,12 +392,19 @@ Errno RocksStore::Apply(std::span<const Record> records, uint32_t epoch) {
 
 Errno RocksStore::ReadProgress(Progress* progress) const {
   const std::optional<std::string> value = Get(kProgressKey);
+  if (damaged()) return EUCLEAN;
   if (!value) return kOk;
   FieldReader reader(*value);
-  if (reader.U32() != kFormatVersion) return EIO;
+  if (const uint32_t version = reader.U32(); version != kFormatVersion) return version > kFormatVersion ? ENOTSUP : EUCLEAN;
   progress->applied = reader.U64();
   progress->first_event = reader.U64();
-  return reader.at_end() ? kOk : Errno(EIO);
+  return reader.at_end() ? kOk : Errno(EUCLEAN);
+}
+
+uint64_t RocksStore::Applied() const {
+  Progress progress;
+  ReadProgress(&progress).Ignore("then nothing has been, as far as is known");
+  return progress.applied;
 }
 
 Errno RocksStore::Sync() { return ToErrno(db_->SyncWAL()); }
@@ -520,10 +569,8 @@ Errno Open(const std::string& path, bool create, std::unique_ptr<Store>* store) 
   return kOk;
 }
 
-void Destroy(const std::string& path) { rocksdb::DestroyDB(path, StoreOptions(false)).PermitUncheckedError(); }
-
 }  // namespace
 }  // namespace plyfs
 
 extern "C" [[gnu::visibility("default")]] const plyfs::StoreLibrary plyfs_store_library_1;
-const plyfs::StoreLibrary plyfs_store_library_1 = {.open = plyfs::Open, .destroy = plyfs::Destroy};
+const plyfs::StoreLibrary plyfs_store_library_1 = {.open = plyfs::Open};

@@ -6,7 +6,7 @@
 // One key space; the first byte says what a key is (numbers are big-endian):
 //
 //   m            format version, last sequence applied, first event kept
-//   t EPOCH DIR NAME     what stood under a name before it was first touched in that epoch
+//   t EPOCH DIR NAME     what stood under a name before it was first touched in that epoch, and whether it has gone
 //   d INODE              where a directory of the upper is: DIR NAME
 //   r DIR NAME           where what stands there was renamed from
 //   i INODE              the number that a copied-up file shows, guarded by the birth time of its upper inode
@@ -64,8 +64,13 @@ class Store {
  public:
   virtual ~Store() = default;
 
-  // Applies all records that have not been applied before, in one batch.
-  virtual Errno Apply(std::span<const Record> records, uint32_t epoch) = 0;
+  // Applies all records that have not been applied before, in one batch; `last` is the sequence number of the last of them, or of
+  // the last one before them if there are none.
+  virtual Errno Apply(std::span<const Record> records, uint32_t epoch, uint64_t last) = 0;
+  // The sequence number up to which records have been applied.
+  virtual uint64_t Applied() const = 0;
+  // Something could not be read since it was opened, so answers may lack entries.
+  virtual bool damaged() const = 0;
   // All that was applied reaches the disk.
   virtual Errno Sync() = 0;
 
@@ -91,16 +96,13 @@ class Store {
   virtual uint64_t DiskBytes() const = 0;
 };
 
-// The database in `path`; `create` makes one where there is none. EIO if it is damaged, ENOSPC, ELIBACC if the library is not
-// there.
+// The database in `path`; `create` makes one where there is none. EUCLEAN if it is damaged (from every call), EIO if the disk does
+// not work, ENOSPC, ENOTSUP if a later version of plyfs has made it, ELIBACC if the library is not there.
 Result<std::unique_ptr<Store>> OpenStore(const std::string& path, bool create);
-// Removes a database that cannot be used.
-void DestroyStore(const std::string& path);
 
 // What the library exports.
 struct StoreLibrary {
   Errno (*open)(const std::string& path, bool create, std::unique_ptr<Store>* store);
-  void (*destroy)(const std::string& path);
 };
 inline constexpr const char* kStoreLibrarySymbol = "plyfs_store_library_1";
 

@@ -49,8 +49,4 @@ Result<std::unique_ptr<Store>> OpenStore(const std::string& path, bool create) {
   return store;
 }
 
-void DestroyStore(const std::string& path) {
-  if (Library() != nullptr) Library()->destroy(path);
-}
-
 }  // namespace plyfs

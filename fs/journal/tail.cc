@@ -20,6 +20,8 @@ Result<char*> Map(int fd) {
   return static_cast<char*>(memory);
 }
 
+bool IsOfLaterVersion(uint64_t magic) { return magic >> 8 == JournalHeader::kMagic >> 8 && magic > JournalHeader::kMagic; }
+
 }  // namespace
 
 Tail::Tail(UniqueFd fd, char* memory)
@@ -44,9 +46,9 @@ Result<std::unique_ptr<Tail>> Tail::Open(int dir) {
   if (!S_ISREG(stat.st_mode) || stat.st_size != static_cast<off_t>(kSize)) return Errno(EINVAL);
   if (::fallocate(fd.get(), 0, 0, kSize) != 0) return Errno::Last();
   ASSIGN_OR_RETURN(char* memory, Map(fd.get()));
-  if (reinterpret_cast<const JournalHeader*>(memory)->magic != JournalHeader::kMagic) {
+  if (const uint64_t magic = reinterpret_cast<const JournalHeader*>(memory)->magic; magic != JournalHeader::kMagic) {
     ::munmap(memory, kSize);
-    return Errno(EINVAL);
+    return Errno(IsOfLaterVersion(magic) ? ENOTSUP : EINVAL);
   }
   return std::unique_ptr<Tail>(new Tail(std::move(fd), memory));
 }
@@ -69,6 +71,11 @@ Errno Tail::SyncHeader() const {
   return kOk;
 }
 
+Errno Tail::SyncRecords() const {
+  if (::msync(memory_ + kHeaderSpace, kSize - kHeaderSpace, MS_SYNC) != 0) return Errno::Last();
+  return kOk;
+}
+
 bool Tail::Append(std::string_view encoded) {
   if (kSize - end_ < encoded.size()) return false;
   // The record's checksum comes first in it, but a torn copy is found by it whatever the order in which the bytes arrive.
@@ -88,8 +95,9 @@ std::vector<Record> Tail::Records() const {
   return records;
 }
 
-void Tail::Clear() {
-  header_->base_sequence = next_sequence_ - 1;
+void Tail::Restart(uint64_t sequence) {
+  header_->base_sequence = sequence;
+  next_sequence_ = sequence + 1;
   end_ = kHeaderSpace;
 }
 

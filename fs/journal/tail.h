@@ -24,7 +24,7 @@ namespace plyfs {
 // Numbers in the machine's byte order: the file never leaves it alone, the upper beside it could not be mounted elsewhere either
 // (its inode numbers would be others).
 struct JournalHeader {
-  static constexpr uint64_t kMagic = 0x3153464c594c5031;  // changes with the format
+  static constexpr uint64_t kMagic = 0x3153464c594c5031;  // its last byte is the version of the format
   uint64_t magic = kMagic;
   uint64_t root_inode = 0;       // of the upper's root: a copied upper has another
   int64_t root_birth_ns = 0;
@@ -32,7 +32,6 @@ struct JournalHeader {
   uint32_t has_store = 0;        // the database has been made
   uint32_t clean = 0;            // the last server said that it ended well
   std::array<char, 16> boot_id{};  // of the last server that changed something
-  int64_t clean_ns = 0;          // CLOCK_REALTIME of that end
   uint32_t rescan_all = 0;       // changes may be missing: read the whole upper before anything is listed
   uint32_t epoch = 0;            // checkpoints that have been made so far
   int64_t verified_ns = 0;       // directories that changed after this time while nothing was mounted are read again
@@ -42,7 +41,8 @@ class Tail {
  public:
   static constexpr size_t kSize = 128 * 1024;
 
-  // The tail of an earlier mount, or a new one, below `dir`. EINVAL: what is there is not ours or damaged.
+  // The tail of an earlier mount, or a new one, below `dir`. EINVAL: what is there is not ours or damaged. ENOTSUP: it is of a later
+  // version.
   static Result<std::unique_ptr<Tail>> Open(int dir);
   static Result<std::unique_ptr<Tail>> Make(int dir);
   ~Tail();
@@ -52,6 +52,8 @@ class Tail {
   JournalHeader& header() { return *header_; }
   // The header reaches the disk; needed before what it says must be believed after a power failure.
   Errno SyncHeader() const;
+  // The records do.
+  Errno SyncRecords() const;
 
   // False if there is no room: then the records must go to the store first.
   bool Append(std::string_view encoded);
@@ -62,7 +64,9 @@ class Tail {
   // All records, in order.
   std::vector<Record> Records() const;
   // They are in the store.
-  void Clear();
+  void Clear() { Restart(next_sequence_ - 1); }
+  // All records up to this one are in the store, or lost: the next has the number after it.
+  void Restart(uint64_t sequence);
 
  private:
   static constexpr size_t kHeaderSpace = 4096;
