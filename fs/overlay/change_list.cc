@@ -167,15 +167,27 @@ class ChangeLister {
     // Recorded ahead, and then not done; or a lower name of a file that was copied up by another one.
     if (!in_upper && (node.is_directory() || node.layer != LayerIndex::kUpper)) return std::optional<Change>();
     Change change{.kind = existed ? ChangeKind::kChanged : ChangeKind::kAdded, .type = node.type};
-    if (node.is_directory() && existed) change.replaced = IsReplaced(touched.former, node);
+    if (node.is_directory() && existed) change.replaced = IsReplaced(touched.former, node, upper.stat);
     if (touched.rename && in_upper && touched.rename->inode == upper.stat.stx_ino) change.renamed_from = touched.rename->from;
     NoteLinks(node, upper);
     return std::optional<Change>(std::move(change));
   }
 
-  bool IsReplaced(const FormerState& former, const Node& dir) const {
-    if (since_ && former.upper_dir != 0) return former.upper_dir != dir.dir->upper_inode;
-    return !dir.dir->has_lower();
+  bool IsReplaced(const FormerState& former, const Node& dir, const struct statx& upper) const {
+    if (since_ && former.upper_dir != 0) {
+      return former.upper_dir != upper.stx_ino || former.upper_birth_ns != BirthNsOf(upper);
+    }
+    return !dir.dir->has_lower() || ShowsAnother(dir);
+  }
+
+  // A redirect leads its lower part away from its own name.
+  static bool ShowsAnother(const Node& dir) {
+    if (!dir.dir->merged() || dir.dir->redirects == nullptr) return false;
+    const LayerIndex lower = dir.dir->parts[1].layer;
+    const auto redirect = dir.dir->redirects->find(lower);
+    if (redirect == dir.dir->redirects->end()) return false;
+    const std::string parent = LayerPath(*dir.name.parent, lower);
+    return redirect->second != (parent.empty() ? dir.name.text : parent + "/" + dir.name.text);
   }
 
   void NoteLinks(const Node& node, const LayerEntry& upper) {
@@ -241,8 +253,9 @@ std::optional<std::string> JournalPaths::Of(uint64_t root_inode, const JournalNa
   return *dir + "/" + name.text;
 }
 
-Result<std::vector<Change>> ListChanges(Core& core, const std::string& since_checkpoint) {
-  if (!core.journal) return Errno(EOPNOTSUPP);
+namespace {
+
+Result<std::vector<Change>> TryListChanges(Core& core, const std::string& since_checkpoint) {
   RETURN_IF_ERROR(ResolveDoubt(core));
   JournalView view;
   RETURN_IF_ERROR(ReadJournal(core, since_checkpoint, &view));
@@ -250,6 +263,16 @@ Result<std::vector<Change>> ListChanges(Core& core, const std::string& since_che
   for (const Touched& touched : view.names) RETURN_IF_ERROR(lister.Add(touched));
   RETURN_IF_ERROR(lister.AddHardLinks());
   return lister.Finish();
+}
+
+}  // namespace
+
+Result<std::vector<Change>> ListChanges(Core& core, const std::string& since_checkpoint) {
+  if (!core.journal) return Errno(EOPNOTSUPP);
+  Result<std::vector<Change>> changes = TryListChanges(core, since_checkpoint);
+  // The database was damaged: now there is a new one.
+  if (changes.error() == EUCLEAN) changes = TryListChanges(core, since_checkpoint);
+  return changes;
 }
 
 }  // namespace plyfs

@@ -43,7 +43,7 @@ struct ChangeEvent {
 
 // One kind of damage has one name; see docs/journal.md.
 struct FsckFinding {
-  std::string kind;    // "unrecorded", "stale", "misplaced", "identity", "corrupt"
+  std::string kind;    // "unrecorded", "stale", "misplaced", "corrupt"
   std::string path;    // or empty
   std::string detail;  // for people
   bool repaired = false;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "fs/overlay/change_list.h"
 #include "fs/overlay/recording.h"
@@ -15,9 +14,9 @@ namespace {
 // What the journal knows, by directory.
 struct Known {
   uint32_t epoch = 0;
-  std::map<uint64_t, std::set<std::string>> names;         // touched in any epoch
+  int64_t checkpoint_ns = 0;                               // when the last checkpoint was made; 0: there is none
+  std::map<uint64_t, std::map<std::string, bool>> names;   // touched in any epoch; whether nothing is there any more
   std::map<uint64_t, JournalName> directories;             // where it thinks they are
-  std::map<uint64_t, StoredOrigin> origins;
 
   bool Has(uint64_t dir, const std::string& name) const {
     const auto found = names.find(dir);
@@ -25,17 +24,25 @@ struct Known {
   }
 };
 
-Errno ReadKnown(Core& core, Known* known) {
+Errno TryReadKnown(Core& core, Known* known) {
   return core.journal->WithStore([&](Store& store, uint32_t epoch) -> Errno {
-    known->epoch = epoch;
+    *known = {.epoch = epoch};
+    ASSIGN_OR_RETURN(const std::vector<StoredCheckpoint> checkpoints, store.Checkpoints());
+    for (const StoredCheckpoint& checkpoint : checkpoints) known->checkpoint_ns = checkpoint.created_ns;
+    // They come by epoch: the last one counts.
     RETURN_IF_ERROR(store.ForEachTouch(0, [&](const StoredTouch& touch) {
-      known->names[touch.name.dir].insert(touch.name.text);
+      known->names[touch.name.dir][touch.name.text] = touch.former.gone;
       return true;
     }));
-    RETURN_IF_ERROR(store.ForEachOrigin([&](const StoredOrigin& origin) { known->origins[origin.inode] = origin; }));
     return store.ForEachDirectory(
         [&](uint64_t inode, const JournalName& place) { known->directories[inode] = place; });
   });
+}
+
+Errno ReadKnown(Core& core, Known* known) {
+  const Errno error = TryReadKnown(core, known);
+  // It was damaged: now there is a new one.
+  return error == EUCLEAN ? TryReadKnown(core, known) : error;
 }
 
 void Touch(Core& core, const Node& parent, const std::string& name, const FormerState& former) {
@@ -43,25 +50,43 @@ void Touch(Core& core, const Node& parent, const std::string& name, const Former
   if (!parent.dir->removed) RecordTouch(core, parent, name, former);
 }
 
-// A directory that is not where the journal has it.
-bool IsMisplaced(const Known& known, const Node& dir) {
-  if (!dir.name.parent) return false;
+// The journal has a directory where it is.
+bool IsPlaced(const Known& known, const Node& dir) {
+  if (!dir.name.parent) return true;
   const auto place = known.directories.find(dir.dir->upper_inode);
-  if (place == known.directories.end()) return known.names.contains(dir.dir->upper_inode);
-  return !(place->second == JournalName{.dir = dir.name.parent->dir->upper_inode, .text = dir.name.text});
+  return place != known.directories.end() &&
+         place->second == JournalName{.dir = dir.name.parent->dir->upper_inode, .text = dir.name.text};
+}
+
+// It has it in another place, or nowhere though it has names in it.
+bool IsMisplaced(const Known& known, const Node& dir) {
+  const uint64_t inode = dir.dir->upper_inode;
+  return !IsPlaced(known, dir) && (known.names.contains(inode) || known.directories.contains(inode));
+}
+
+void RecordAlias(Core& core, const UpperName& name) {
+  core.journal->Append({.type = RecordType::kAlias,
+                        .name = {.dir = name.parent->dir->upper_inode, .text = name.text},
+                        .inode = name.inode});
 }
 
 void RecordPlace(Core& core, const Node& dir) {
+  absl::ReaderMutexLock tree(&core.tree_mutex);
+  if (!dir.name.parent || dir.dir->removed) return;
   core.journal->Append({.type = RecordType::kDirectory,
                         .name = {.dir = dir.name.parent->dir->upper_inode, .text = dir.name.text},
                         .inode = dir.dir->upper_inode});
 }
 
+struct RescanSince {
+  int64_t directory_ns = 0;  // ctime of directories that are read
+  int64_t file_ns = 0;       // ctime of what counts as changed after the last checkpoint
+};
+
 // Reads the directories in doubt and records what differs.
 class Rescan {
  public:
-  Rescan(Core& core, const Known& known, int64_t changed_since_ns)
-      : core_(core), known_(known), changed_since_ns_(changed_since_ns) {}
+  Rescan(Core& core, const Known& known, const RescanSince& since) : core_(core), known_(known), since_(since) {}
 
   Errno Everything() { return Walk({core_.nodes.root()}, [](const Node&) { return true; }); }
 
@@ -74,12 +99,15 @@ class Rescan {
       ASSIGN_OR_RETURN(NodeRef dir, FindDirectoryAt(core_, *path));
       if (dir && dir->dir->upper_inode == inode) start.push_back(std::move(dir));
     }
-    return Walk(std::move(start), [this](const Node& dir) {
-      return !known_.directories.contains(dir.dir->upper_inode);
-    });
+    return Walk(std::move(start), [this](const Node& dir) { return !IsKnown(dir); });
   }
 
  private:
+  // One that was moved here brings directories whose own times are old.
+  bool IsKnown(const Node& dir) const {
+    return !dir.name.parent || known_.directories.contains(dir.dir->upper_inode);
+  }
+
   std::optional<std::string> PathOf(uint64_t inode) const {
     std::string path;
     for (int depth = 0; depth < 4096; ++depth) {
@@ -94,7 +122,9 @@ class Rescan {
 
   Errno Walk(std::vector<NodeRef> start, std::function<bool(const Node&)> descend) {
     return WalkUpper(core_, std::move(start),
-                     {.enter = [this](const UpperDirectory& dir) { return dir.ctime_ns >= changed_since_ns_; },
+                     {.enter = [this](const UpperDirectory& dir) {
+                        return dir.ctime_ns >= since_.directory_ns || !IsKnown(*dir.node);
+                      },
                       .leave = [this](const UpperDirectory& dir) { RecordMissing(dir); },
                       .name = [this](const UpperName& name) { RecordName(name); },
                       .descend = std::move(descend)});
@@ -102,27 +132,31 @@ class Rescan {
 
   void RecordName(const UpperName& name) {
     const bool known = known_.Has(name.parent->dir->upper_inode, name.text);
+    if (known && name.only_itself) return;
+    if (!name.is_directory && name.nlink > 1) RecordAlias(core_, name);
     if (!known) return Touch(core_, *name.parent, name.text, {.existed = name.below});
     // Changed after the last checkpoint, as far as its time tells.
-    if (known_.epoch > 0 && name.ctime_ns >= changed_since_ns_) {
+    if (known_.epoch > 0 && name.ctime_ns >= since_.file_ns) {
       Touch(core_, *name.parent, name.text, {.existed = true});
     }
   }
 
   // Names that were there at a checkpoint and are not any more.
   void RecordMissing(const UpperDirectory& dir) {
-    if (IsMisplaced(known_, *dir.node)) RecordPlace(core_, *dir.node);
+    // Also where nothing is to be recorded yet: only directories that are known are looked at after an edit.
+    if (!IsPlaced(known_, *dir.node)) RecordPlace(core_, *dir.node);
     if (known_.epoch == 0) return;
     const auto names = known_.names.find(dir.node->dir->upper_inode);
     if (names == known_.names.end()) return;
-    for (const std::string& name : names->second) {
-      if (!std::binary_search(dir.names.begin(), dir.names.end(), name)) Touch(core_, *dir.node, name, {.existed = true});
+    for (const auto& [name, gone] : names->second) {
+      if (gone || std::binary_search(dir.names.begin(), dir.names.end(), name)) continue;
+      Touch(core_, *dir.node, name, {.existed = true});
     }
   }
 
   Core& core_;
   const Known& known_;
-  const int64_t changed_since_ns_;
+  const RescanSince since_;
 };
 
 // Compares without believing anything.
@@ -176,25 +210,28 @@ class Check {
 }  // namespace
 
 Errno ResolveDoubt(Core& core) {
-  const Journal::Doubt doubt = core.journal->doubt();
-  if (!doubt.any()) return kOk;
+  if (!core.journal->doubt().any()) return kOk;
   Known known;
   RETURN_IF_ERROR(ReadKnown(core, &known));
-  // With everything in doubt a file's time says nothing either: it counts as changed since the last checkpoint.
-  if (doubt.everything) RETURN_IF_ERROR(Rescan(core, known, INT64_MIN).Everything());
-  else RETURN_IF_ERROR(Rescan(core, known, doubt.changed_since_ns).Changed());
+  {
+    // No operation is between its record, which may have been lost, and its change.
+    absl::MutexLock tree(&core.tree_mutex);
+    core.journal->StartVerifying();
+  }
+  const Journal::Doubt doubt = core.journal->doubt();
+  RescanSince since{.directory_ns = doubt.changed_since_ns, .file_ns = known.checkpoint_ns};
+  // All that is not known to be older counts as changed since the last checkpoint.
+  if (doubt.power_failed) since.file_ns = INT64_MIN;
+  else if (!doubt.everything) since.file_ns = std::max(since.file_ns, since.directory_ns);
+  if (doubt.everything) since.directory_ns = INT64_MIN;
+  Rescan rescan(core, known, since);
+  RETURN_IF_ERROR(doubt.everything ? rescan.Everything() : rescan.Changed());
   core.journal->Verified();
   return kOk;
 }
 
 Result<std::vector<FsckFinding>> CompareWithUpper(Core& core, bool repair) {
   std::vector<FsckFinding> findings;
-  if (core.journal->doubt().everything) {
-    findings.push_back({.kind = "stale",
-                        .detail = "the journal says itself that it may lack changes (a crash of the machine, a full disk, or a mount "
-                                  "without journal); the upper directory has to be read once",
-                        .repaired = repair});
-  }
   Known known;
   const Errno readable = ReadKnown(core, &known);
   if (!readable.ok() && !repair) {
@@ -202,6 +239,18 @@ Result<std::vector<FsckFinding>> CompareWithUpper(Core& core, bool repair) {
     return findings;
   }
   RETURN_IF_ERROR(readable);
+  const Journal::Doubt doubt = core.journal->doubt();
+  if (doubt.everything && core.journal->was_damaged()) {
+    findings.push_back({.kind = "corrupt",
+                        .detail = "the database was damaged and has been made anew without its checkpoints; the upper directory has "
+                                  "to be read once",
+                        .repaired = repair});
+  } else if (doubt.everything) {
+    findings.push_back({.kind = "stale",
+                        .detail = "the journal says itself that it may lack changes (a crash of the machine, a full disk, or a mount "
+                                  "without journal); the upper directory has to be read once",
+                        .repaired = repair});
+  }
   if (repair) RETURN_IF_ERROR(ResolveDoubt(core));
   Check check(core, known, repair);
   RETURN_IF_ERROR(check.Run());

@@ -51,6 +51,8 @@ Errno Overlay::CreateCheckpoint(const std::string& name) {
   if (!IsCheckpointName(name)) return EINVAL;
   // What was changed before the checkpoint must not be found after it.
   RETURN_IF_ERROR(ResolveDoubt(core()));
+  // No change of a name is between its record, before the checkpoint, and itself, after it.
+  absl::MutexLock tree(&core().tree_mutex);
   return core().journal->CreateCheckpoint(name);
 }
 

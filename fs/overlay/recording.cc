@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "fs/journal/journal.h"
+#include "fs/overlay/discover.h"
 #include "fs/overlay/locate.h"
 
 namespace plyfs {
@@ -24,6 +25,15 @@ void AddDirectories(const Node& dir, Records* records) {
                         .name = {.dir = at->name.parent->dir->upper_inode, .text = at->name.text},
                         .inode = at->dir->upper_inode});
   }
+}
+
+// The number of a directory's upper inode may be used again after it.
+FormerState WithBirth(Core& core, const Node& parent, std::string_view name, FormerState former) {
+  if (former.upper_dir == 0) return former;
+  const std::string text(name);
+  const Result<LayerEntry> upper = LookupUpper(core, parent, Name::Trusted(text));
+  if (upper.ok() && upper->kind == LayerEntry::kPresent) former.upper_birth_ns = BirthNsOf(upper->stat);
+  return former;
 }
 
 void AddTouch(const Node& parent, std::string_view name, const FormerState& former, Records* records) {
@@ -57,7 +67,7 @@ FormerState FormerStateOf(const Node* node) {
 void RecordTouch(Core& core, const Node& parent, std::string_view name, const FormerState& former) {
   if (!core.journal) return;
   Records records;
-  AddTouch(parent, name, former, &records);
+  AddTouch(parent, name, WithBirth(core, parent, name, former), &records);
   core.journal->Append(records);
 }
 
@@ -67,15 +77,17 @@ void RecordChange(Core& core, const NodeRef& node, ChangeEvents events) {
   if (node->recorded(stamp)) return;
   Records records;
   absl::ReaderMutexLock tree(&core.tree_mutex);
+  FormerState former = FormerStateOf(node.get());
   const auto add = [&](JournalName name) {
-    records.push_back({.type = RecordType::kTouch, .name = name, .former = FormerStateOf(node.get())});
+    records.push_back({.type = RecordType::kTouch, .name = name, .former = former});
     if (events == ChangeEvents::kModify) AddEvent(ChangeEvent::Kind::kModify, std::move(name), "", &records);
   };
   if (node->is_directory() && !node->name.parent) {
     add(kRootName);
   } else if (node->is_directory()) {
     if (node->dir->removed) return;
-    AddDirectories(*node->name.parent, &records);
+    AddDirectories(*node, &records);
+    former = WithBirth(core, *node->name.parent, node->name.text, former);
     add(NameIn(*node->name.parent, node->name.text));
   } else {
     for (const NodeTable::NamePlace& place : core.nodes.PlacesOf(*node)) {
@@ -101,6 +113,8 @@ void RecordCreated(Core& core, const Node& parent, Name name, Node& node) {
   // Before the event: a checkpoint made meanwhile then asks for it again.
   node.SetRecorded(core.journal->stamp());
   Records records;
+  // An edit of it while nothing is mounted is found by looking at the directories that are known.
+  if (node.is_directory()) AddDirectories(node, &records);
   AddEvent(ChangeEvent::Kind::kCreate, NameIn(parent, name.view()), "", &records);
   core.journal->Append(records);
 }
@@ -116,14 +130,16 @@ void RecordLinked(Core& core, const Node& parent, Name name, Node& node, uint64_
   core.journal->Append(records);
 }
 
-void RecordGone(Core& core, const Node& parent, Name name, bool below, const Node* dir) {
+void RecordGone(Core& core, const RecordedRemoval& removal) {
   if (!core.journal) return;
+  const JournalName name = NameIn(removal.parent, removal.name.view());
   Records records;
-  records.push_back({.type = RecordType::kGone, .name = NameIn(parent, name.view()), .value = below ? 1u : 0u});
-  if (dir != nullptr && dir->dir->upper_inode != 0) {
-    records.push_back({.type = RecordType::kDropDirectory, .inode = dir->dir->upper_inode});
+  records.push_back(
+      {.type = RecordType::kGone, .name = name, .inode = removal.upper_inode, .value = removal.below ? 1u : 0u});
+  if (removal.dir != nullptr && removal.dir->dir->upper_inode != 0) {
+    records.push_back({.type = RecordType::kDropDirectory, .inode = removal.dir->dir->upper_inode});
   }
-  AddEvent(ChangeEvent::Kind::kDelete, NameIn(parent, name.view()), "", &records);
+  AddEvent(ChangeEvent::Kind::kDelete, name, "", &records);
   core.journal->Append(records);
 }
 
@@ -136,6 +152,9 @@ void RecordMoved(Core& core, const RecordedMove& move, Node& node, const Node* r
   if (replaced != nullptr && replaced->dir->upper_inode != 0) {
     records.push_back({.type = RecordType::kDropDirectory, .inode = replaced->dir->upper_inode});
   }
+  if (move.replaced_inode != 0) {
+    records.push_back({.type = RecordType::kGone, .name = new_name, .inode = move.replaced_inode, .value = 1});
+  }
   if (node.is_directory()) {
     AddDirectories(move.new_parent, &records);
     node.dir->recorded.store(true, std::memory_order_release);
@@ -146,7 +165,10 @@ void RecordMoved(Core& core, const RecordedMove& move, Node& node, const Node* r
                      .old_name = old_name,
                      .inode = move.upper_inode,
                      .from = from});
-  if (!left) records.push_back({.type = RecordType::kGone, .name = old_name, .value = below ? 1u : 0u});
+  if (!left) {
+    records.push_back(
+        {.type = RecordType::kGone, .name = old_name, .inode = move.upper_inode, .value = below ? 1u : 0u});
+  }
   AddEvent(ChangeEvent::Kind::kRename, new_name, from, &records);
   core.journal->Append(records);
 }

@@ -29,8 +29,15 @@ void RecordOrigin(Core& core, const struct statx& upper, Ino shown);
 void RecordCreated(Core& core, const Node& parent, Name name, Node& node);
 // A further name of `node`; `upper_inode` is the file's.
 void RecordLinked(Core& core, const Node& parent, Name name, Node& node, uint64_t upper_inode);
-// `name` is gone; `below`: a lower would show it. `dir`: the directory that it was, or null.
-void RecordGone(Core& core, const Node& parent, Name name, bool below, const Node* dir);
+struct RecordedRemoval {
+  const Node& parent;
+  Name name;
+  bool below = false;           // a lower would show it
+  const Node* dir = nullptr;    // the directory that it was
+  uint64_t upper_inode = 0;     // of the file that it was, if that was in the upper
+};
+// The name is gone.
+void RecordGone(Core& core, const RecordedRemoval& removal);
 
 struct RecordedMove {
   const Node& parent;
@@ -38,6 +45,7 @@ struct RecordedMove {
   const Node& new_parent;
   Name new_name;
   uint64_t upper_inode = 0;  // of what moves; 0: not known
+  uint64_t replaced_inode = 0;  // of a file with further names that was in the upper under the new name
 };
 // `node` has moved, and `replaced` (a directory, or null) has gone for it. `below`: a lower would show the old name. `left`: something
 // else stands under the old name now.

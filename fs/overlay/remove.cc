@@ -144,7 +144,10 @@ Errno UnlinkName(Core& core, const NodeRef& parent, Name name) {
   RETURN_IF_ERROR(RemoveEntry(core, parent, name, *found.node, at, in_upper, whiteout));
   ++parent->dir->version;
   NameHasGone(core, *found.node, *parent, name, in_upper ? &entry.stat : nullptr);
-  RecordGone(core, *parent, name, whiteout, nullptr);
+  RecordGone(core, {.parent = *parent,
+                    .name = name,
+                    .below = whiteout,
+                    .upper_inode = in_upper ? uint64_t{entry.stat.stx_ino} : 0});
   return kOk;
 }
 
@@ -171,7 +174,7 @@ Errno RemoveDirectoryName(Core& core, const NodeRef& parent, Name name) {
   }
   ++parent->dir->version;
   DirectoryHasGone(core, dir, *parent, name);
-  RecordGone(core, *parent, name, whiteout, &dir);
+  RecordGone(core, {.parent = *parent, .name = name, .below = whiteout, .dir = &dir});
   return kOk;
 }
 

@@ -204,12 +204,14 @@ class RenameOperation {
                 (flags_ & RENAME_WHITEOUT) != 0);
   }
 
-  static RecordedMove MoveOf(const End& from, const End& to) {
+  RecordedMove MoveOf(const End& from, const End& to) const {
+    const bool replaces = !exchange() && !to.is_directory() && to.in_upper.kind == LayerEntry::kPresent;
     return {.parent = from.parent(),
             .name = from.position.name,
             .new_parent = to.parent(),
             .new_name = to.position.name,
-            .upper_inode = from.in_upper.kind == LayerEntry::kPresent ? from.in_upper.stat.stx_ino : 0};
+            .upper_inode = from.in_upper.kind == LayerEntry::kPresent ? from.in_upper.stat.stx_ino : 0,
+            .replaced_inode = replaces && to.in_upper.stat.stx_nlink > 1 ? to.in_upper.stat.stx_ino : 0};
   }
 
   Errno PublishExchange() {

@@ -17,26 +17,30 @@ class Walk {
   Walk(Core& core, const UpperVisitor& visitor) : core_(core), visitor_(visitor) {}
 
   Errno Run(std::vector<NodeRef> start) {
-    pending_ = std::move(start);
+    for (const NodeRef& dir : start) {
+      ASSIGN_OR_RETURN(const bool entered, Visit(dir));
+      if (entered) RETURN_IF_ERROR(VisitItself(dir));
+    }
     while (!pending_.empty()) {
       const NodeRef dir = std::move(pending_.back());
       pending_.pop_back();
-      RETURN_IF_ERROR(Visit(dir));
+      RETURN_IF_ERROR(Visit(dir).error());
     }
     return kOk;
   }
 
  private:
-  Errno Visit(const NodeRef& dir) {
+  // False if nobody wants to see it.
+  Result<bool> Visit(const NodeRef& dir) {
     UpperDirectory directory{.node = dir};
     {
       absl::ReaderMutexLock tree(&core_.tree_mutex);
       absl::ReaderMutexLock lock(&dir->mutex);
-      if (dir->dir->removed || !dir->dir->has_upper()) return kOk;
+      if (dir->dir->removed || !dir->dir->has_upper()) return false;
       ASSIGN_OR_RETURN(const FdRef fd, DirFd(core_, *dir, LayerIndex::kUpper));
       ASSIGN_OR_RETURN(const struct statx stat, StatObject({.dir = fd->fd.get()}));
       directory.ctime_ns = CtimeNs(stat);
-      if (!visitor_.enter(directory)) return kOk;
+      if (!visitor_.enter(directory)) return false;
       RETURN_IF_ERROR(ListDirectory(fd->fd.get(), [&](const RawDirEntry& entry) -> Errno {
         directory.names.emplace_back(entry.name);
         return kOk;
@@ -45,6 +49,25 @@ class Walk {
     RETURN_IF_ERROR(ResolveWhFiles(dir, &directory.names));
     for (const std::string& name : directory.names) RETURN_IF_ERROR(VisitName(dir, name));
     visitor_.leave(directory);
+    return true;
+  }
+
+  // Its own owner and mode.
+  Errno VisitItself(const NodeRef& dir) {
+    UpperName found{.text = "", .is_directory = true, .only_itself = true};
+    bool differs = false;
+    {
+      absl::ReaderMutexLock tree(&core_.tree_mutex);
+      if (!dir->name.parent || dir->dir->removed) return kOk;
+      found.parent = dir->name.parent;
+      found.text = dir->name.text;
+      absl::ReaderMutexLock lock(&dir->mutex);
+      ASSIGN_OR_RETURN(const FdRef fd, DirFd(core_, *dir, LayerIndex::kUpper));
+      ASSIGN_OR_RETURN(const struct statx stat, StatObject({.dir = fd->fd.get()}));
+      found.below = dir->dir->merged();
+      ASSIGN_OR_RETURN(differs, DirectoryDiffers(*dir, stat));
+    }
+    if (differs) visitor_.name(found);
     return kOk;
   }
 
@@ -78,7 +101,11 @@ class Walk {
       if (entry.kind == LayerEntry::kAbsent) return kOk;
       ASSIGN_OR_RETURN(found.below, ShownByLowers(core_, *dir, name));
       differs = entry.kind == LayerEntry::kPresent || found.below;
-      if (entry.kind == LayerEntry::kPresent) found.ctime_ns = CtimeNs(entry.stat);
+      if (entry.kind == LayerEntry::kPresent) {
+        found.ctime_ns = CtimeNs(entry.stat);
+        found.inode = entry.stat.stx_ino;
+        found.nlink = entry.stat.stx_nlink;
+      }
       if (entry.kind == LayerEntry::kPresent && S_ISDIR(entry.stat.stx_mode)) {
         ASSIGN_OR_RETURN(const FoundNode node, FindOrMakeNode(core_, dir, name));
         if (!node.node || !node.node->is_directory()) return kOk;

@@ -18,6 +18,9 @@ struct UpperName {
   std::string text;
   bool below = false;         // a lower would show it
   bool is_directory = false;
+  bool only_itself = false;   // a directory where the walk began, not found in its parent
+  uint64_t inode = 0;         // of what is in the upper; 0: a whiteout
+  uint32_t nlink = 0;
   int64_t ctime_ns = 0;       // of what is in the upper
 };
 
