@@ -158,10 +158,12 @@ Errno LayerWriter::WriteAllChanges(const std::vector<Change>& changes) {
       sorted.push_back(&change);
     }
   }
+  if (changes.empty()) return kOk;
   std::stable_sort(sorted.begin(), sorted.end(), PathLess);
   ASSIGN_OR_RETURN(const Attr attr, content_.GetAttr(NodeId::kRoot));
   const Directory root{.id = NodeId::kRoot, .attr = attr};
-  return root_change != nullptr ? WriteDirectory(root, root_change, sorted) : WriteChanges(root, sorted);
+  // The parent of all changes, whether it is listed or not.
+  return WriteDirectory(root, root_change, sorted);
 }
 
 Errno LayerWriter::WriteDirectory(const Directory& directory, const Change* change, Changes below) {

@@ -41,7 +41,7 @@ struct LayerSummary {
 // Writes `changes` (sorted as Overlay::Changes returns them) to the descriptor `out`, which may be a pipe. Content and
 // attributes are read from `content`, which shows what is there now: the union itself or a read-only one over the same layers.
 //
-// Directories that are new as a whole (`replaced`, or renamed with what they hold) are written with all that they hold.
+// The root is written as well ("./"), as the parent of every change. Directories that are new as a whole (`replaced`, or renamed with what they hold) are written with all that they hold.
 // A file that grows or shrinks while it is read is cut or filled with zeros to the size that was announced: the tar is valid,
 // `changed_files` and a warning tell of it. An object that is gone since the list was made is written as a whiteout.
 // On failure returns false and fills `error`; what has been written to `out` then is to be thrown away.

@@ -116,7 +116,7 @@ TEST_F(LayerWriterTest, ARenamedDirectoryIsWholeWithoutBeingOpaque) {
       {.kind = ChangeKind::kDeleted, .path = "/old"},
   };
   const Written written = Write(*OpenUnion({upper(), lower()}), changes);
-  EXPECT_EQ(EntriesOf(written.bytes), (Entries{".wh.old file", "new/ directory", "new/sub/ directory", "new/sub/f file"}));
+  EXPECT_EQ(EntriesOf(written.bytes), (Entries{"./ directory", ".wh.old file", "new/ directory", "new/sub/ directory", "new/sub/f file"}));
 }
 
 TEST_F(LayerWriterTest, LinksLeadToTheFirstNameOfTheSameLayer) {
@@ -240,7 +240,7 @@ TEST_F(LayerWriterTest, WhatIsGoneMeanwhileIsHiddenIfItWasBelow) {
   const std::vector<Change> changes = {{.kind = ChangeKind::kAdded, .path = "/added", .type = S_IFREG},
                                        {.kind = ChangeKind::kChanged, .path = "/changed", .type = S_IFREG}};
   const Written written = Write(*OpenUnion({upper()}), changes);
-  EXPECT_EQ(EntriesOf(written.bytes), (Entries{".wh.changed file"}));
+  EXPECT_EQ(EntriesOf(written.bytes), (Entries{"./ directory", ".wh.changed file"}));
   EXPECT_EQ(written.summary.changed_files, 2u);
 }
 
