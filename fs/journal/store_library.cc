@@ -12,8 +12,9 @@ namespace plyfs {
 namespace {
 
 constexpr const char* kName = "libplyfs_store.so";
-// From the directory of the program: installed, beside it, in the build tree (programs, tests).
-constexpr std::array<const char*, 4> kPlaces = {"/../" PLYFS_STORE_DIR "/", "/", "/../fs/journal/", "/../../fs/journal/"};
+// From the directory of the program: installed (bin, libexec/plyfs), beside it, in the build tree (programs, tests).
+constexpr std::array<const char*, 5> kPlaces = {"/../" PLYFS_STORE_DIR "/", "/../../" PLYFS_STORE_DIR "/", "/", "/../fs/journal/",
+                                                "/../../fs/journal/"};
 
 std::string ProgramDirectory() {
   char path[PATH_MAX];
