@@ -28,14 +28,15 @@ struct Touched {
 
 struct JournalView {
   bool since_checkpoint = false;
+  int64_t since_ns = INT64_MIN;  // when the checkpoint was made
   std::vector<Touched> names;  // sorted by directory
 };
 
-Result<uint32_t> FirstEpoch(const Store& store, const std::string& checkpoint) {
-  if (checkpoint.empty()) return uint32_t{0};
+Result<StoredCheckpoint> FindCheckpoint(const Store& store, const std::string& name) {
+  if (name.empty()) return StoredCheckpoint{.created_ns = INT64_MIN};
   ASSIGN_OR_RETURN(const std::vector<StoredCheckpoint> all, store.Checkpoints());
   for (const StoredCheckpoint& candidate : all) {
-    if (candidate.name == checkpoint) return candidate.epoch;
+    if (candidate.name == name) return candidate;
   }
   return Errno(ENOENT);
 }
@@ -44,7 +45,9 @@ Errno ReadJournal(Core& core, const std::string& checkpoint, JournalView* view) 
   const uint64_t root = core.nodes.root()->dir->upper_inode;
   view->since_checkpoint = !checkpoint.empty();
   return core.journal->WithStore([&](Store& store, uint32_t /*epoch*/) -> Errno {
-    ASSIGN_OR_RETURN(const uint32_t first_epoch, FirstEpoch(store, checkpoint));
+    ASSIGN_OR_RETURN(const StoredCheckpoint since, FindCheckpoint(store, checkpoint));
+    const uint32_t first_epoch = since.epoch;
+    view->since_ns = since.created_ns;
     // The earliest touch of a name says what was there; touches come sorted by epoch.
     std::map<std::pair<uint64_t, std::string>, FormerState> earliest;
     RETURN_IF_ERROR(store.ForEachTouch(first_epoch, [&](const StoredTouch& touch) {
@@ -90,7 +93,8 @@ class ChangeLister {
   }
 
   // All names of a changed file with several names have changed.
-  Errno AddHardLinks() {
+  Errno AddHardLinks(int64_t since_ns) {
+    RETURN_IF_ERROR(NoteNamelessCopies(since_ns));
     for (const LinkedFile& file : linked_) {
       std::vector<std::string> names;
       RETURN_IF_ERROR(core_.journal->WithStore([&](Store& store, uint32_t /*epoch*/) -> Errno {
@@ -190,6 +194,18 @@ class ChangeLister {
     return redirect->second != (parent.empty() ? dir.name.text : parent + "/" + dir.name.text);
   }
 
+  // Copies that have lost all their names in the upper, and are shown by names in the lowers still.
+  Errno NoteNamelessCopies(int64_t since_ns) {
+    const int index = core_.work().index();
+    return ListDirectory(index, [&](const RawDirEntry& entry) -> Errno {
+      const Result<struct statx> stat = StatObject({.dir = index, .name = entry.name});
+      if (!stat.ok() || stat->stx_nlink > 1) return kOk;
+      if (stat->stx_ctime.tv_sec * 1000000000 + stat->stx_ctime.tv_nsec < since_ns) return kOk;
+      linked_.push_back({.upper_inode = stat->stx_ino, .ino = core_.numbers.FromUpper(*stat), .index_name = entry.name});
+      return kOk;
+    });
+  }
+
   void NoteLinks(const Node& node, const LayerEntry& upper) {
     if (node.is_directory()) return;
     const bool indexed = node.indexed() && node.rare->index_remaining > 0;
@@ -261,7 +277,7 @@ Result<std::vector<Change>> TryListChanges(Core& core, const std::string& since_
   RETURN_IF_ERROR(ReadJournal(core, since_checkpoint, &view));
   ChangeLister lister(core, view.since_checkpoint);
   for (const Touched& touched : view.names) RETURN_IF_ERROR(lister.Add(touched));
-  RETURN_IF_ERROR(lister.AddHardLinks());
+  RETURN_IF_ERROR(lister.AddHardLinks(view.since_ns));
   return lister.Finish();
 }
 
