@@ -4,12 +4,13 @@
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
+#include <rocksdb/filter_policy.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
-#include <rocksdb/utilities/write_batch_with_index.h>
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 
 namespace plyfs {
 namespace {
@@ -21,7 +22,7 @@ constexpr uint32_t kFormatVersion = 1;
 // How many events are kept for watchers: the older half goes when there are twice as many.
 constexpr uint64_t kKeptEvents = 65536;
 // Small: the journal of a container has some thousand entries.
-constexpr size_t kWriteBuffer = 1 << 20;
+constexpr size_t kWriteBuffer = 4 << 20;
 constexpr size_t kBlockCache = 512 << 10;
 constexpr int kOpenFiles = 32;
 
@@ -127,7 +128,11 @@ class NoLog : public rocksdb::Logger {
 rocksdb::Options StoreOptions(bool create) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(kBlockCache, 0);
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   rocksdb::Options options;
+  // Most names that are asked for are not there.
+  options.memtable_prefix_bloom_size_ratio = 0.1;
+  options.memtable_whole_key_filtering = true;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   options.create_if_missing = create;
   options.info_log = std::make_shared<NoLog>();
@@ -171,28 +176,38 @@ class Applier {
     }
   }
 
-  void Put(const std::string& key, const std::string& value) { status_.push_back(batch_.Put(key, value)); }
+  void Put(const std::string& key, const std::string& value) { writes_[key] = value; }
 
+  // One batch; what was made and removed again costs next to nothing.
   Errno Commit() {
     for (const Status& status : status_) RETURN_IF_ERROR(ToErrno(status));
-    return ToErrno(db_.Write(rocksdb::WriteOptions(), batch_.GetWriteBatch()));
+    if (!events_.empty()) writes_[InodeKey('e', last_event_)] = std::move(events_);
+    rocksdb::WriteBatch batch;
+    for (const auto& [key, value] : writes_) {
+      RETURN_IF_ERROR(ToErrno(value ? batch.Put(key, *value) : batch.Delete(key)));
+    }
+    return ToErrno(db_.Write(rocksdb::WriteOptions(), &batch));
   }
 
  private:
   bool Get(const std::string& key, std::string* value) {
-    const Status status = batch_.GetFromBatchAndDB(&db_, rocksdb::ReadOptions(), key, value);
+    if (const auto written = writes_.find(key); written != writes_.end()) {
+      if (written->second) *value = *written->second;
+      return written->second.has_value();
+    }
+    const Status status = db_.Get(rocksdb::ReadOptions(), key, value);
     if (!status.ok() && !status.IsNotFound()) status_.push_back(status);
     return status.ok();
   }
-  void Delete(const std::string& key) { status_.push_back(batch_.Delete(key)); }
+  void Delete(const std::string& key) { writes_[key] = std::nullopt; }
 
   void DeletePrefix(const std::string& prefix) {
-    const std::unique_ptr<rocksdb::Iterator> at(
-        batch_.NewIteratorWithBase(db_.NewIterator(rocksdb::ReadOptions())));
-    std::vector<std::string> keys;
-    for (at->Seek(prefix); at->Valid() && at->key().starts_with(prefix); at->Next()) keys.push_back(at->key().ToString());
+    for (auto at = writes_.lower_bound(prefix); at != writes_.end() && at->first.starts_with(prefix); ++at) {
+      at->second = std::nullopt;
+    }
+    const std::unique_ptr<rocksdb::Iterator> at(db_.NewIterator(rocksdb::ReadOptions()));
+    for (at->Seek(prefix); at->Valid() && at->key().starts_with(prefix); at->Next()) Delete(at->key().ToString());
     status_.push_back(at->status());
-    for (const std::string& key : keys) Delete(key);
   }
 
   // The first touch in an epoch says what was there at its start; later ones say nothing new.
@@ -232,10 +247,12 @@ class Applier {
   }
 
   void Event(const Record& record) {
-    std::string value(1, static_cast<char>(record.event));
-    PutU64(record.name.dir, &value);
-    PutText(record.name.text, &value);
-    Put(InodeKey('e', record.sequence), value + record.from);
+    last_event_ = record.sequence;
+    PutU64(record.sequence, &events_);
+    events_.push_back(static_cast<char>(record.event));
+    PutU64(record.name.dir, &events_);
+    PutText(record.name.text, &events_);
+    PutText(record.from, &events_);
   }
 
   // Whatever was noted of names in it: its own name says all there is to say now.
@@ -285,7 +302,9 @@ class Applier {
 
   rocksdb::DB& db_;
   const uint32_t epoch_;
-  rocksdb::WriteBatchWithIndex batch_;
+  std::map<std::string, std::optional<std::string>> writes_;  // nullopt: removed
+  std::string events_;
+  uint64_t last_event_ = 0;
   std::vector<Status> status_;
 };
 
@@ -486,20 +505,21 @@ bool RocksStore::IsTouched(const JournalName& name, uint32_t first_epoch, uint32
 
 std::vector<StoredEvent> RocksStore::Events(uint64_t after, size_t limit) const {
   std::vector<StoredEvent> events;
-  ForEach(
-          "e",
-          [&](const Slice& key, const Slice& value) {
-            FieldReader reader = ReaderOf(value);
-            StoredEvent event{.sequence = ReaderOf(key, 1).U64()};
-            event.kind = reader.U8();
-            event.name.dir = reader.U64();
-            event.name.text = reader.Text();
-            event.from = reader.Rest();
-            events.push_back(std::move(event));
-            return events.size() < limit;
-          },
-          InodeKey('e', after + 1))
-      .Ignore("the events that were read are still right");
+  const auto read = [&](const Slice& /*key*/, const Slice& value) {
+    for (FieldReader reader = ReaderOf(value); !reader.at_end();) {
+      StoredEvent event{.sequence = reader.U64()};
+      event.kind = reader.U8();
+      event.name.dir = reader.U64();
+      event.name.text = reader.Text();
+      event.from = reader.Text();
+      if (!reader.ok()) break;
+      if (event.sequence <= after) continue;
+      events.push_back(std::move(event));
+      if (events.size() == limit) return false;
+    }
+    return true;
+  };
+  ForEach("e", read, InodeKey('e', after + 1)).Ignore("the events that were read are still right");
   return events;
 }
 

@@ -12,7 +12,7 @@
 //   i INODE              the number that a copied-up file shows, guarded by the birth time of its upper inode
 //   l DEVICE INODE       how many names of a lower file have been removed
 //   a INODE DIR NAME     the names of a file with several
-//   e SEQUENCE           events for watchers, bounded
+//   e SEQUENCE           events for watchers, many in one value, under the number of the last; bounded
 //   c EPOCH              checkpoints
 #pragma once
 

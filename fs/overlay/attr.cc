@@ -4,9 +4,11 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "absl/cleanup/cleanup.h"
 #include "fs/overlay/copy_up.h"
 #include "fs/overlay/file_io.h"
 #include "fs/overlay/locate.h"
+#include "fs/overlay/recording.h"
 
 namespace plyfs {
 namespace {
@@ -211,6 +213,7 @@ Result<Attr> ChangeAttr(Core& core, const NodeRef& node, const AttrChange& chang
   } else if (const Errno error = CopyUp(core, node); !error.ok() && !(error == ENOENT)) {
     return error;
   }
+  const absl::Cleanup again = [&] { RecordChangeAgain(core, node); };
   absl::ReaderMutexLock tree(&core.tree_mutex);
   absl::MutexLock lock(&node->mutex);
   RETURN_IF_ERROR(ChangeLocked(core, *node, change));

@@ -10,6 +10,7 @@
 #include "fs/overlay/copy_up.h"
 #include "fs/overlay/file_io.h"
 #include "fs/overlay/locate.h"
+#include "fs/overlay/recording.h"
 
 namespace plyfs {
 namespace {
@@ -81,13 +82,16 @@ Result<size_t> WriteData(Core& core, const NodeRef& node, std::span<const char> 
     }
     done += put;
   }
+  RecordChangeAgain(core, node);
   return done;
 }
 
 Errno AllocateData(Core& core, const NodeRef& node, int mode, const Extent& extent, const WriteOptions& options) {
   ASSIGN_OR_RETURN(const FdRef fd, WritableFd(core, node));
   if (options.kill_suidgid) RETURN_IF_ERROR(ClearSetIdsAfterWrite(core, node, fd));
-  return Errno::Of(::fallocate(fd->fd.get(), mode, extent.offset, extent.length));
+  const Errno error = Errno::Of(::fallocate(fd->fd.get(), mode, extent.offset, extent.length));
+  RecordChangeAgain(core, node);
+  return error;
 }
 
 Result<uint64_t> SeekData(Core& core, const NodeRef& node, uint64_t offset, int whence) {
@@ -107,6 +111,7 @@ Result<size_t> CopyData(Core& core, const DataPosition& from, const DataPosition
   off_t out_offset = to.offset;
   const ssize_t copied = ::copy_file_range(in->fd.get(), &in_offset, out->fd.get(), &out_offset, length, 0);
   if (copied < 0) return Errno::Last();
+  RecordChangeAgain(core, to.node);
   return static_cast<size_t>(copied);
 }
 

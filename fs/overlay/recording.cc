@@ -102,6 +102,10 @@ void RecordChange(Core& core, const NodeRef& node, ChangeEvents events) {
   node->SetRecorded(stamp);
 }
 
+void RecordChangeAgain(Core& core, const NodeRef& node) {
+  if (core.journal && !node->recorded(core.journal->stamp())) RecordChange(core, node, ChangeEvents::kNone);
+}
+
 void RecordOrigin(Core& core, const struct statx& upper, Ino shown) {
   if (!core.journal) return;
   core.journal->Append(

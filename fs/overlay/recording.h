@@ -22,6 +22,8 @@ void RecordTouch(Core& core, const Node& parent, std::string_view name, const Fo
 // kNone: the change is none that a watcher wants to hear of.
 enum class ChangeEvents { kNone, kModify };
 void RecordChange(Core& core, const NodeRef& node, ChangeEvents events);
+// After the change: only if a checkpoint has been made since it was announced, which must find it too.
+void RecordChangeAgain(Core& core, const NodeRef& node);
 // Ahead: the file in the upper of which `upper` tells shows the number `shown`.
 void RecordOrigin(Core& core, const struct statx& upper, Ino shown);
 

@@ -5,10 +5,12 @@
 
 #include <set>
 
+#include "absl/cleanup/cleanup.h"
 #include "fs/layer/acl.h"
 #include "fs/layer/overlay_xattr.h"
 #include "fs/overlay/copy_up.h"
 #include "fs/overlay/locate.h"
+#include "fs/overlay/recording.h"
 
 namespace plyfs {
 namespace {
@@ -132,6 +134,7 @@ Errno ChangeXattr(Core& core, const NodeRef& node, const XattrChange& change) {
   const std::optional<std::string> stored = StoredName(core.upper(), change.name);
   if (!stored) return EPERM;
   RETURN_IF_ERROR(PrepareChange(core, node));
+  const absl::Cleanup again = [&] { RecordChangeAgain(core, node); };
 
   absl::ReaderMutexLock tree(&core.tree_mutex);
   absl::MutexLock lock(&node->mutex);
@@ -159,6 +162,7 @@ Errno DropXattr(Core& core, const NodeRef& node, const std::string& name) {
   const std::optional<std::string> stored = StoredName(core.upper(), name);
   if (!stored) return EPERM;
   RETURN_IF_ERROR(PrepareChange(core, node));
+  const absl::Cleanup again = [&] { RecordChangeAgain(core, node); };
 
   absl::ReaderMutexLock tree(&core.tree_mutex);
   absl::MutexLock lock(&node->mutex);
