@@ -98,7 +98,7 @@ class LayerWriter {
   Errno WriteNonDirectory(const std::string& path, UnionObject object);
   Errno WriteContent(const std::string& path, NodeId id, const Attr& before);
   Errno WriteWhiteout(const Directory& parent, const std::string& name);
-  Errno WriteMark(const Directory& parent, std::string mark);
+  Errno WriteMark(const Directory& parent, const std::string& mark);
   Errno WriteHeader(const TarEntry& entry);
 
   Result<TarEntry> EntryOf(const std::string& path, NodeId id, const Attr& attr);
@@ -270,7 +270,7 @@ Errno LayerWriter::WriteWhiteout(const Directory& parent, const std::string& nam
   return WriteMark(parent, WhNameOf(name));
 }
 
-Errno LayerWriter::WriteMark(const Directory& parent, std::string mark) {
+Errno LayerWriter::WriteMark(const Directory& parent, const std::string& mark) {
   TarEntry entry{.path = JoinPath(parent.path, mark), .mode = S_IFREG};
   entry.mtime = options_.source_date_epoch ? timespec{.tv_sec = *options_.source_date_epoch} : parent.attr.mtime;
   return WriteHeader(entry);

@@ -77,6 +77,7 @@ TEST_P(RandomRoundTrip, TheLayerOverTheLowerIsTheUnion) {
   UnionOptions options{.target = Target::kPlyfs, .lowers = {dir / "lower"}, .upper = dir / "upper", .work = dir / "work",
                        .mountpoint = dir / "union", .extra = seed % 2 == 0 ? "redirect_dir=on" : "redirect_dir=off"};
   std::string expected;
+  std::string changes;
   {
     UnionMount mount(options);
     ASSERT_TRUE(mount.ok());
@@ -85,6 +86,7 @@ TEST_P(RandomRoundTrip, TheLayerOverTheLowerIsTheUnion) {
     const ProgramResult diff = RunProgram({PlyfsBinary(), "diff", "--output", dir / "layer.tar", mount.path()});
     ASSERT_EQ(diff.exit_code, 0) << diff.err;
     EXPECT_EQ(SnapshotOf(mount.path()), expected) << "to write a layer changes nothing";
+    changes = RunProgram({PlyfsBinary(), "changes", mount.path()}).out;
     mount.Unmount();
     // Unmounted, from the same journal.
     const ProgramResult again = RunProgram({PlyfsBinary(), "diff", "--output", dir / "again.tar", "--upper", dir / "upper", "--work",
@@ -92,6 +94,7 @@ TEST_P(RandomRoundTrip, TheLayerOverTheLowerIsTheUnion) {
     ASSERT_EQ(again.exit_code, 0) << again.err;
     EXPECT_TRUE(ReadFile(dir / "again.tar") == ReadFile(dir / "layer.tar"));
   }
+  SCOPED_TRACE("changes:\n" + changes);
   const Applied applied = Apply(ReadFile(dir / "layer.tar"), dir / "upper2");
   ASSERT_TRUE(applied.ok) << applied.error;
   {
