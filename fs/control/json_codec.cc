@@ -126,7 +126,9 @@ const char* EventName(ChangeEvent::Kind kind) {
 // --- changes and events: written by hand, since there may be millions ---------------------------
 
 std::string ToJson(const Change& change) {
-  std::string line = R"({"kind":")";
+  std::string line;
+  line.reserve(change.path.size() + change.renamed_from.size() + 96);
+  line += R"({"kind":")";
   line += static_cast<char>(change.kind);
   line += R"(","path":)";
   AppendJsonPath(change.path, &line);
@@ -143,6 +145,38 @@ std::string ToJson(const Change& change) {
   if (change.implied) line += R"(,"implied":true)";
   line += '}';
   return line;
+}
+
+bool ReadPlainChange(std::string_view line, Change* change) {
+  const auto take = [&](std::string_view text) {
+    if (!line.starts_with(text)) return false;
+    line.remove_prefix(text.size());
+    return true;
+  };
+  // Up to the next quote; a backslash in it is for the parser.
+  const auto take_text = [&](std::string_view* text) {
+    const size_t end = line.find('"');
+    if (end == std::string_view::npos) return false;
+    *text = line.substr(0, end);
+    line.remove_prefix(end + 1);
+    return text->find('\\') == std::string_view::npos;
+  };
+  std::string_view kind;
+  std::string_view path;
+  std::string_view type;
+  std::string_view from;
+  if (!take(R"({"kind":")") || !take_text(&kind) || kind.size() != 1 || std::string_view("ACD").find(kind) == std::string_view::npos ||
+      !take(R"(,"path":")") || !take_text(&path) || (take(R"(,"type":")") && !take_text(&type)) ||
+      (take(R"(,"renamed_from":")") && !take_text(&from))) {
+    return false;
+  }
+  *change = {.kind = static_cast<ChangeKind>(kind[0]), .path = std::string(path), .renamed_from = std::string(from)};
+  change->replaced = take(R"(,"replaced":true)");
+  change->implied = take(R"(,"implied":true)");
+  for (const auto& [value, name] : kFileTypes) {
+    if (type == name) change->type = value;
+  }
+  return line == "}";
 }
 
 bool FromJson(const json& object, Change* change) {

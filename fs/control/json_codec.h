@@ -7,6 +7,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "fs/control/union_info.h"
 #include "fs/overlay/changes.h"
@@ -20,6 +21,10 @@ std::string ToJson(const Checkpoint& checkpoint);
 std::string ToJson(const FsckFinding& finding);
 std::string ToJson(const StatsReport& report);
 std::string ToJson(const UnionInfo& info);
+
+// The line of a change in the form that ToJson gives it, if no name in it needs an escape: a tenth of the time of a JSON parser,
+// for lists of millions. False if it has another form, which says nothing of whether it is right.
+bool ReadPlainChange(std::string_view line, Change* change);
 
 // Reads what ToJson has made; unknown fields are skipped. False if a field is missing or is not what it should be.
 bool FromJson(const nlohmann::json& object, Change* change);

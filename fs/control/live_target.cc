@@ -60,6 +60,8 @@ absl::StatusOr<std::string> AskForWorkdir(const std::string& mountpoint) {
 
 // Of each line of a reply but the last one; false ends the conversation.
 using OnLine = std::function<bool(const json&)>;
+// Understands a line without a JSON parser, or says false.
+using OnText = std::function<bool(const std::string&)>;
 
 class SocketTarget : public LiveTarget {
  public:
@@ -109,7 +111,7 @@ class SocketTarget : public LiveTarget {
                    absl::StrCat(where, "; is this the mount namespace in which it was mounted, and does its server run?"));
   }
 
-  absl::Status Ask(const ControlRequest& request, const OnLine& on_line) const {
+  absl::Status Ask(const ControlRequest& request, const OnLine& on_line, const OnText& on_text = nullptr) const {
     absl::StatusOr<UniqueFd> connection = Connect();
     if (!connection.ok()) return connection.status();
     LineSocket socket(*std::move(connection), {});
@@ -122,6 +124,7 @@ class SocketTarget : public LiveTarget {
                                                    sent ? "the server has gone away before it had answered; was it unmounted?"
                                                         : "the server does not take the request"));
       }
+      if (on_text != nullptr && on_text(*line)) continue;
       const json object = json::parse(*line, nullptr, /*allow_exceptions=*/false);
       if (!object.is_object()) return BadReply();
       Errno reason;
@@ -137,8 +140,17 @@ class SocketTarget : public LiveTarget {
   absl::StatusOr<std::vector<T>> List(const ControlRequest& request) const {
     std::vector<T> list;
     bool understood = true;
+    OnText on_text;
+    if constexpr (std::is_same_v<T, Change>) {
+      on_text = [&](const std::string& line) {
+        Change change;
+        if (!ReadPlainChange(line, &change)) return false;
+        list.push_back(std::move(change));
+        return true;
+      };
+    }
     const absl::Status status =
-        Ask(request, [&](const json& line) { return understood = FromJson(line, &list.emplace_back()); });
+        Ask(request, [&](const json& line) { return understood = FromJson(line, &list.emplace_back()); }, on_text);
     if (!status.ok()) return status;
     if (!understood) return BadReply();
     return list;

@@ -78,6 +78,24 @@ TEST(JsonCodec, ChangesComeBackAsTheyWere) {
   EXPECT_EQ(ToJson(Change{.kind = ChangeKind::kDeleted, .path = "/a"}), R"({"kind":"D","path":"/a"})");
 }
 
+TEST(JsonCodec, ThePlainFormIsReadAsTheParserReadsIt) {
+  const Change changes[] = {
+      {.kind = ChangeKind::kDeleted, .path = "/a"},
+      {.kind = ChangeKind::kAdded, .path = "/a b", .type = S_IFREG},
+      {.kind = ChangeKind::kAdded, .path = "/b\xc3\xa4", .type = S_IFDIR, .renamed_from = "/a", .replaced = true},
+      {.kind = ChangeKind::kChanged, .path = "/", .type = S_IFDIR, .implied = true}};
+  for (const Change& change : changes) {
+    Change read;
+    ASSERT_TRUE(ReadPlainChange(ToJson(change), &read)) << ToJson(change);
+    EXPECT_EQ(ToJson(read), ToJson(change));
+  }
+  for (const char* other : {R"({"end":true})", R"({"kind":"A","path":"/a\"b"})", R"({"kind":"A","path":{"path_bytes":"L2E="}})",
+                            R"({"kind":"X","path":"/a"})", R"({"kind":"A","path":"/a","more":1})", R"({"kind":"A","path":"/a")", ""}) {
+    Change read;
+    EXPECT_FALSE(ReadPlainChange(other, &read)) << other;
+  }
+}
+
 TEST(JsonCodec, TheOthersToo) {
   const ChangeEvent event =
       RoundTrip(ChangeEvent{.sequence = UINT64_MAX, .kind = ChangeEvent::Kind::kRename, .path = "/b\xff", .from = "/a"});
