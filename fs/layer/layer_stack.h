@@ -48,7 +48,7 @@ struct LayerStack {
 
 // Opens every layer before the mount, checks that upper, work and lowers do not overlap and that upper and work are not in
 // use by another mount (waits for up to five seconds for one that is going away), sweeps work/, and probes what the upper's
-// filesystem can do (whiteout device, RENAME_WHITEOUT, RENAME_EXCHANGE, trusted. or user. marks, O_TMPFILE).
+// filesystem can do (whiteout device, RENAME_WHITEOUT, RENAME_EXCHANGE, trusted. or user. marks).
 // On failure returns false and fills `error`.
 bool OpenLayerStack(const LayerStackOptions& options, LayerStack* stack, MountError* error);
 

@@ -29,7 +29,6 @@ struct UpperCapabilities {
   bool rename_exchange = false;
   bool xattr_marks = false;      // overlay marks can be stored; else ".wh..wh..opq" and no redirects
   MarkNamespace mark_namespace = MarkNamespace::kUser;
-  bool link_descriptor = false;  // linkat of an O_TMPFILE
 };
 
 class UpperLayer final : public Layer {

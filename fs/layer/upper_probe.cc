@@ -53,13 +53,6 @@ bool MarkWorks(WorkDir& work, MarkNamespace space) {
   return set.ok() && *set == "y";
 }
 
-bool LinkDescriptorWorks(WorkDir& work) {
-  const ProbeNames names(work);
-  const UniqueFd fd(::openat(work.tmp(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-  if (!fd.valid()) return false;
-  return ::linkat(AT_FDCWD, ProcPath({.dir = fd.get()}).c_str(), names.a().dir, names.a().name, AT_SYMLINK_FOLLOW) == 0;
-}
-
 }  // namespace
 
 Result<UpperCapabilities> ProbeUpper(WorkDir& work, const UpperProbeOptions& options) {
@@ -75,7 +68,6 @@ Result<UpperCapabilities> ProbeUpper(WorkDir& work, const UpperProbeOptions& opt
   const bool trusted = MarkWorks(work, MarkNamespace::kTrusted);
   capabilities.mark_namespace = trusted ? MarkNamespace::kTrusted : MarkNamespace::kUser;
   capabilities.xattr_marks = trusted || MarkWorks(work, MarkNamespace::kUser);
-  capabilities.link_descriptor = LinkDescriptorWorks(work);
   return capabilities;
 }
 

@@ -160,7 +160,6 @@ void ExpectNativeUpper(const std::string& dir, bool force_wh) {
   EXPECT_TRUE(can->rename_exchange);
   EXPECT_TRUE(can->xattr_marks);
   EXPECT_EQ(can->mark_namespace, MarkNamespace::kTrusted);
-  EXPECT_TRUE(can->link_descriptor);
   EXPECT_TRUE(std::filesystem::is_empty(dir + "/plyfs/tmp")) << "the probe left something behind";
 }
 
