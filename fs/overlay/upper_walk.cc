@@ -98,7 +98,10 @@ class Walk {
       absl::ReaderMutexLock lock(&dir->mutex);
       if (dir->dir->removed) return kOk;
       ASSIGN_OR_RETURN(const LayerEntry entry, LookupUpper(core_, *dir, name));
-      if (entry.kind == LayerEntry::kAbsent) return kOk;
+      ASSIGN_OR_RETURN(const FdRef fd, DirFd(core_, *dir, LayerIndex::kUpper));
+      const bool absent = entry.kind == LayerEntry::kAbsent;
+      ASSIGN_OR_RETURN(const bool hidden, absent ? core_.upper().HasWhFile(fd->fd.get(), name) : Result<bool>(false));
+      if (absent && !hidden) return kOk;
       ASSIGN_OR_RETURN(found.below, ShownByLowers(core_, *dir, name));
       differs = entry.kind == LayerEntry::kPresent || found.below;
       if (entry.kind == LayerEntry::kPresent) {

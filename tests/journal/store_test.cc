@@ -1,0 +1,180 @@
+// store_test.cc: what records add up to in the database.
+// Not here: the journal around it (damage_test.cc), what becomes of it in a list (changes_test.cc).
+#include "fs/journal/store.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/harness/temp_dir.h"
+
+namespace plyfs::test {
+namespace {
+
+class StoreTest : public testing::Test {
+ protected:
+  StoreTest() { Open(); }
+
+  void Open() {
+    store_.reset();
+    Result<std::unique_ptr<Store>> store = OpenStore(dir_ / "store", true);
+    ASSERT_EQ(store.error().value(), 0);
+    store_ = std::move(*store);
+  }
+  void Apply(std::vector<Record> records, uint32_t epoch = 0) {
+    for (Record& record : records) record.sequence = ++sequence_;
+    ASSERT_EQ(store_->Apply(records, epoch, sequence_).value(), 0);
+  }
+  // "EPOCH DIR/NAME", with + for what existed, x for what has gone.
+  std::vector<std::string> Touches(uint32_t first = 0) {
+    std::vector<std::string> lines;
+    EXPECT_TRUE(store_->ForEachTouch(first, [&](const StoredTouch& touch) {
+      lines.push_back(std::to_string(touch.epoch) + " " + std::to_string(touch.name.dir) + "/" + touch.name.text +
+                      (touch.former.existed ? " +" : "") + (touch.former.gone ? " x" : ""));
+      return true;
+    }).ok());
+    return lines;
+  }
+
+  static JournalName N(const std::string& text, uint64_t dir = 1) { return {.dir = dir, .text = text}; }
+  static Record Touch(const std::string& text, bool existed, uint64_t dir = 1) {
+    return {.type = RecordType::kTouch, .name = N(text, dir), .former = {.existed = existed}};
+  }
+  static Record Gone(const std::string& text, bool below = false, uint64_t inode = 0) {
+    return {.type = RecordType::kGone, .name = N(text), .inode = inode, .value = below ? 1u : 0u};
+  }
+  static Record Moved(const std::string& from, const std::string& to, uint64_t inode) {
+    return {.type = RecordType::kRename, .name = N(to), .old_name = N(from), .inode = inode, .from = "/" + from};
+  }
+
+  using Lines = std::vector<std::string>;
+  TempDir dir_;
+  std::unique_ptr<Store> store_;
+  uint64_t sequence_ = 1000;
+};
+
+TEST_F(StoreTest, TheFirstTouchSaysWhatWasThere) {
+  Apply({Touch("a", true), Touch("a", false), Touch("b", false)});
+  Apply({Touch("b", true)});
+  EXPECT_EQ(Touches(), (Lines{"0 1/a +", "0 1/b"}));
+}
+
+TEST_F(StoreTest, WhatWasMadeAndRemovedIsForgotten) {
+  Apply({Touch("made", false), Touch("lower", true), Touch("hidden", false)});
+  Apply({Gone("made"), Gone("lower", true), Gone("hidden", true)});
+  EXPECT_EQ(Touches(), (Lines{"0 1/hidden x", "0 1/lower + x"}));
+  Apply({Touch("lower", false)});
+  EXPECT_EQ(Touches(), (Lines{"0 1/hidden x", "0 1/lower +"})) << "it is there again";
+}
+
+TEST_F(StoreTest, RecordsAreAppliedOnce) {
+  std::vector<Record> records = {Touch("a", false)};
+  records[0].sequence = 1;
+  ASSERT_TRUE(store_->Apply(records, 0, 1).ok());
+  std::vector<Record> gone = {records[0], Gone("a")};
+  gone[1].sequence = 2;
+  ASSERT_TRUE(store_->Apply(gone, 0, 2).ok());
+  ASSERT_TRUE(store_->Apply(records, 0, 1).ok());
+  EXPECT_EQ(Touches(), Lines{});
+  EXPECT_EQ(store_->Applied(), 2u);
+}
+
+TEST_F(StoreTest, ARenameChainHasItsFirstName) {
+  Apply({Moved("a", "b", 5)});
+  Apply({Moved("b", "c", 5)});
+  Apply({Gone("b")});
+  ASSERT_TRUE(store_->Rename(N("c")));
+  EXPECT_EQ(store_->Rename(N("c"))->from, "/a");
+  EXPECT_FALSE(store_->Rename(N("b")));
+  // Something else goes over the same names.
+  Apply({Moved("c", "d", 6)});
+  EXPECT_EQ(store_->Rename(N("d"))->from, "/c");
+  // In another epoch a chain begins anew.
+  Apply({Moved("d", "e", 6)}, 1);
+  EXPECT_EQ(store_->Rename(N("e"))->from, "/d");
+}
+
+TEST_F(StoreTest, ARemovedDirectoryTakesWhatWasInIt) {
+  Apply({{.type = RecordType::kDirectory, .name = N("d"), .inode = 7}, Touch("x", true, 7), Touch("y", true, 8)});
+  Apply({Touch("z", true, 7)}, 1);
+  ASSERT_TRUE(store_->Directory(7));
+  EXPECT_EQ(store_->Directory(7)->text, "d");
+  Apply({{.type = RecordType::kDropDirectory, .inode = 7}}, 1);
+  EXPECT_FALSE(store_->Directory(7));
+  EXPECT_EQ(Touches(), Lines{"0 8/y +"});
+}
+
+TEST_F(StoreTest, NamesOfAFileGoAndMoveWithIt) {
+  const auto alias = [](const std::string& text) { return Record{.type = RecordType::kAlias, .name = N(text), .inode = 9}; };
+  Apply({alias("a"), alias("b"), alias("b")});
+  EXPECT_EQ(store_->Aliases(9).size(), 2u);
+  Apply({Moved("a", "c", 9)});
+  EXPECT_EQ(store_->Aliases(9), (std::vector<JournalName>{N("b"), N("c")}));
+  Apply({Gone("b", false, 9), Gone("c", false, 9)});
+  EXPECT_TRUE(store_->Aliases(9).empty());
+  Apply({alias("a"), {.type = RecordType::kDropOrigin, .inode = 9}});
+  EXPECT_TRUE(store_->Aliases(9).empty());
+}
+
+TEST_F(StoreTest, NumbersAndCountsAreKept) {
+  Apply({{.type = RecordType::kOrigin, .inode = 1, .value = 2, .birth_ns = 3},
+         {.type = RecordType::kOrigin, .inode = 4, .value = 5, .birth_ns = 6},
+         {.type = RecordType::kLinksRemoved, .inode = 7, .device = 8, .value = 1},
+         {.type = RecordType::kLinksRemoved, .inode = 7, .device = 8, .value = 2},
+         {.type = RecordType::kDropOrigin, .inode = 4}});
+  Open();
+  std::vector<uint64_t> seen;
+  ASSERT_TRUE(store_->ForEachOrigin([&](const StoredOrigin& o) { seen.insert(seen.end(), {o.inode, o.shown, static_cast<uint64_t>(o.birth_ns)}); }).ok());
+  ASSERT_TRUE(store_->ForEachLinksRemoved([&](uint64_t d, uint64_t i, uint64_t n) { seen.insert(seen.end(), {d, i, n}); }).ok());
+  EXPECT_EQ(seen, (std::vector<uint64_t>{1, 2, 3, 8, 7, 2}));
+}
+
+TEST_F(StoreTest, ACheckpointSplitsTouchesAndItsEndJoinsThem) {
+  const StoredCheckpoint one{.name = "one", .epoch = 1, .sequence = 10, .created_ns = 11};
+  const StoredCheckpoint two{.name = "two", .epoch = 2, .sequence = 20, .created_ns = 21};
+  Apply({Touch("a", false)});
+  ASSERT_TRUE(store_->PutCheckpoint(one).ok());
+  Apply({Touch("a", true), Touch("b", true)}, 1);
+  ASSERT_TRUE(store_->PutCheckpoint(two).ok());
+  Apply({Touch("b", false), Touch("c", true)}, 2);
+  Open();
+  EXPECT_EQ(Touches(2), (Lines{"2 1/b", "2 1/c +"}));
+  EXPECT_EQ(Touches(1), (Lines{"1 1/a +", "1 1/b +", "2 1/b", "2 1/c +"}));
+  ASSERT_EQ(store_->Checkpoints()->size(), 2u);
+  EXPECT_EQ(store_->Checkpoints()->at(1).name, "two");
+  EXPECT_EQ(store_->Checkpoints()->at(1).created_ns, 21);
+  // Nobody can ask for what changed after "two" any more.
+  ASSERT_TRUE(store_->DeleteCheckpoint(two).ok());
+  EXPECT_EQ(Touches(1), (Lines{"1 1/a +", "1 1/b +", "2 1/c +"}));
+  ASSERT_TRUE(store_->DeleteCheckpoint(one).ok());
+  EXPECT_EQ(Touches(), (Lines{"0 1/a", "1 1/b +", "2 1/c +"}));
+  EXPECT_TRUE(store_->Checkpoints()->empty());
+}
+
+TEST_F(StoreTest, EventsAreBounded) {
+  for (int batch = 0; batch < 150; ++batch) {
+    std::vector<Record> records;
+    for (int i = 0; i < 1000; ++i) records.push_back({.type = RecordType::kEvent, .name = N("f"), .event = 2});
+    Apply(std::move(records));
+  }
+  const uint64_t first = store_->FirstEvent();
+  EXPECT_GT(first, 1000u);
+  const size_t kept = store_->Events(0, 1u << 20).size();
+  EXPECT_GE(kept, 60'000u);
+  EXPECT_LE(kept, 131'072u);
+  const std::vector<StoredEvent> two = store_->Events(sequence_ - 2, 100);
+  ASSERT_EQ(two.size(), 2u);
+  EXPECT_EQ(two[1].sequence, sequence_);
+}
+
+TEST_F(StoreTest, AFileWrittenOftenIsOneRecord) {
+  for (int i = 0; i < 100; ++i) Apply(std::vector<Record>(200, Touch("f", true)));
+  EXPECT_EQ(Touches().size(), 1u);
+}
+
+TEST_F(StoreTest, OneThatIsNotThereIsNoEmptyOne) {
+  EXPECT_EQ(OpenStore(dir_ / "nowhere", false).error().value(), EUCLEAN);
+}
+
+}  // namespace
+}  // namespace plyfs::test
