@@ -198,6 +198,7 @@ class ChangeLister {
   Errno NoteNamelessCopies(int64_t since_ns) {
     const int index = core_.work().index();
     return ListDirectory(index, [&](const RawDirEntry& entry) -> Errno {
+      if (IsCountBeside(entry.name)) return kOk;
       const Result<struct statx> stat = StatObject({.dir = index, .name = entry.name});
       if (!stat.ok() || stat->stx_nlink > 1) return kOk;
       if (stat->stx_ctime.tv_sec * 1000000000 + stat->stx_ctime.tv_nsec < since_ns) return kOk;

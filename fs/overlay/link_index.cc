@@ -103,6 +103,8 @@ Errno WriteIndexMark(Core& core, const ObjectRef& object, const IndexMark& mark)
   return kOk;
 }
 
+bool IsCountBeside(std::string_view name) { return name.ends_with(kCountSuffix); }
+
 void DropIndexMark(Core& core, const std::string& name, const struct statx& stat) {
   if (core.unmarked_inodes.Find(stat.stx_ino) != name) return;
   core.unmarked_inodes.Remove(stat.stx_ino);
@@ -117,7 +119,7 @@ void LoadIndexOrigins(Core& core) {
     DiskInode lower;
     const std::string_view name(entry.name);
     const Result<struct statx> upper = StatObject({.dir = index, .name = entry.name});
-    if (name.ends_with(kCountSuffix)) {
+    if (IsCountBeside(name)) {
       const std::string indexed(name.substr(0, name.size() - kCountSuffix.size()));
       const Result<struct statx> stat = StatObject({.dir = index, .name = indexed.c_str()});
       if (stat.ok()) core.unmarked_inodes.Add(stat->stx_ino, indexed);

@@ -61,6 +61,8 @@ struct IndexMark {
 Result<std::optional<struct statx>> FindInIndex(const Core& core, const DiskInode& lower);
 Result<std::optional<IndexMark>> ReadIndexMark(const Core& core, const ObjectRef& object, const struct statx& stat);
 Errno WriteIndexMark(Core& core, const ObjectRef& object, const IndexMark& mark);
+// Whether a name in the index is such a count, and no file.
+bool IsCountBeside(std::string_view name);
 // The index entry `name` is leaving.
 void DropIndexMark(Core& core, const std::string& name, const struct statx& stat);
 // Which numbers the indexed upper files show; the index alone says it.

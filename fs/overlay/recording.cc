@@ -43,6 +43,15 @@ void AddTouch(const Node& parent, std::string_view name, const FormerState& form
                       .former = former});
 }
 
+// A directory that lost a name has another mtime, also where nothing else tells of that name any more.
+void AddParent(Core& core, const Node& parent, Records* records) {
+  const uint32_t stamp = core.journal->stamp();
+  if (!parent.name.parent || parent.recorded(stamp)) return;
+  const Node& above = *parent.name.parent;
+  AddTouch(above, parent.name.text, WithBirth(core, above, parent.name.text, FormerStateOf(&parent)), records);
+  parent.SetRecorded(stamp);
+}
+
 void AddEvent(ChangeEvent::Kind kind, JournalName name, std::string from, Records* records) {
   records->push_back(
       {.type = RecordType::kEvent, .name = std::move(name), .event = EventOf(kind), .from = std::move(from)});
@@ -138,6 +147,7 @@ void RecordGone(Core& core, const RecordedRemoval& removal) {
   if (!core.journal) return;
   const JournalName name = NameIn(removal.parent, removal.name.view());
   Records records;
+  AddParent(core, removal.parent, &records);
   records.push_back(
       {.type = RecordType::kGone, .name = name, .inode = removal.upper_inode, .value = removal.below ? 1u : 0u});
   if (removal.dir != nullptr && removal.dir->dir->upper_inode != 0) {
@@ -153,6 +163,7 @@ void RecordMoved(Core& core, const RecordedMove& move, Node& node, const Node* r
   const JournalName new_name = NameIn(move.new_parent, move.new_name.view());
   const std::string from = UnionPath(move.parent, move.name.view());
   Records records;
+  AddParent(core, move.parent, &records);
   if (replaced != nullptr && replaced->dir->upper_inode != 0) {
     records.push_back({.type = RecordType::kDropDirectory, .inode = replaced->dir->upper_inode});
   }
