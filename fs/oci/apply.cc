@@ -38,7 +38,8 @@ Errno WriteAll(int fd, std::span<const char> bytes, uint64_t offset) {
 }
 
 // All but the blocks of zeros, which are holes already; the first and last piece may be parts of blocks.
-Errno WriteWithHoles(int fd, std::span<const char> bytes, uint64_t offset) {
+// `end` is moved behind what was written.
+Errno WriteWithHoles(int fd, std::span<const char> bytes, uint64_t offset, uint64_t* end) {
   size_t data = 0;  // not yet written
   for (size_t at = 0; at < bytes.size();) {
     const size_t block = std::min(kHoleBytes - (offset + at) % kHoleBytes, bytes.size() - at);
@@ -48,6 +49,8 @@ Errno WriteWithHoles(int fd, std::span<const char> bytes, uint64_t offset) {
     }
     at += block;
   }
+  if (data == bytes.size()) return kOk;
+  *end = offset + bytes.size();
   return WriteAll(fd, bytes.subspan(data), offset + data);
 }
 
@@ -187,7 +190,8 @@ Errno Unpacker::MakeUserDevice(const ObjectRef& at) {
 
 Errno Unpacker::MakeFile(const ObjectRef& at, const TarEntry& entry) {
   ASSIGN_OR_RETURN(const UniqueFd fd, layer().MakeFile(at, 0600));
-  uint64_t end = 0;
+  uint64_t end = 0;  // of the file so far
+  uint64_t size = entry.size;
   for (;;) {
     std::span<const char> bytes;
     uint64_t offset = 0;
@@ -197,14 +201,13 @@ Errno Unpacker::MakeFile(const ObjectRef& at, const TarEntry& entry) {
       refused_ = reader_.error();
       return EIO;
     }
-    RETURN_IF_ERROR(WriteWithHoles(fd.get(), bytes, offset));
-    end = std::max(end, offset + bytes.size());
+    RETURN_IF_ERROR(WriteWithHoles(fd.get(), bytes, offset, &end));
+    size = std::max(size, offset + bytes.size());
     summary_->bytes += bytes.size();
     if (options_.progress) options_.progress({.entries = summary_->entries, .bytes = summary_->bytes});
   }
-  // Its last blocks may be a hole.
-  const uint64_t size = std::max(end, entry.size);
-  return size == 0 ? kOk : Errno::Of(::ftruncate(fd.get(), static_cast<off_t>(size)));
+  if (end == size) return kOk;
+  return Errno::Of(::ftruncate(fd.get(), static_cast<off_t>(size)));  // its last blocks are a hole
 }
 
 Errno Unpacker::UnpackDirectory(const TarEntry& entry, const LayerPath& path) {

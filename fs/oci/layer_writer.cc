@@ -70,8 +70,9 @@ DirectoryPlan PlanFor(const Change* change) {
   if (change == nullptr) return {};
   // A list is older than what is read: what was no directory then is new as a whole.
   const bool was_other = !S_ISDIR(change->type);
-  const bool replaced = change->replaced || (was_other && change->kind == ChangeKind::kChanged);
-  return {.whole = replaced || was_other || !change->renamed_from.empty(), .opaque = replaced};
+  const bool renamed = !change->renamed_from.empty() && change->renamed_from != change->path;
+  const bool whole = change->replaced || was_other || renamed;
+  return {.whole = whole, .opaque = change->replaced || (whole && change->kind == ChangeKind::kChanged)};
 }
 
 class LayerWriter {
