@@ -123,7 +123,7 @@ void ControlServer::Admit(UniqueFd connection) {
   auto client = std::make_unique<Client>(Client{*this, std::move(connection)});
   const Errno error = StartThread(ClientMain, client.get(), kClientStack, nullptr);
   if (!error.ok()) return Refuse(std::move(client->connection), error, "the server could not start a thread; try again");
-  client.release();  // ClientMain owns it
+  static_cast<void>(client.release());  // ClientMain owns it
   clients_.insert(fd);
 }
 

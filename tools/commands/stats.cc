@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "absl/strings/str_cat.h"
 #include "fs/control/json_codec.h"
 #include "fs/control/target.h"
 #include "tools/commands/commands.h"
@@ -100,7 +101,7 @@ class PrometheusText {
       cumulative += operation.buckets[i];
       const bool last = i + 1 == operation.buckets.size();
       const std::string bound = last ? "+Inf" : Format("%.6f", static_cast<double>(uint64_t{1} << i) / 1e6);
-      PrintLine(name + "_bucket{" + labels + ",le=\"" + bound + "\"} " + Number(cumulative));
+      PrintLine(absl::StrCat(name, "_bucket{", labels, ",le=\"", bound, "\"} ", cumulative));
     }
     PrintLine(name + "_sum{" + labels + "} " + Format("%.9f", static_cast<double>(operation.nanoseconds) / 1e9));
     PrintLine(name + "_count{" + labels + "} " + Number(cumulative));
