@@ -1,4 +1,4 @@
-// rocks_store.cc: the store (store.h) on RocksDB, as a library of its own. The only code that includes RocksDB.
+// rocks_store.cc: the store (store.h) on RocksDB, as a library of its own.
 #include "fs/journal/store.h"
 
 #include <rocksdb/convenience.h>
@@ -10,13 +10,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <map>
+
+#include "fs/journal/applier.h"
+#include "fs/journal/store_format.h"
 
 namespace plyfs {
 namespace {
-
-using rocksdb::Slice;
-using rocksdb::Status;
 
 constexpr uint32_t kFormatVersion = 1;
 // How many events are kept for watchers: the older half goes when there are twice as many.
@@ -25,98 +24,6 @@ constexpr uint64_t kKeptEvents = 65536;
 constexpr size_t kWriteBuffer = 4 << 20;
 constexpr size_t kBlockCache = 512 << 10;
 constexpr int kOpenFiles = 32;
-
-Errno ToErrno(const Status& status) {
-  if (status.ok()) return kOk;
-  if (status.IsNoSpace()) return ENOSPC;
-  if (status.IsNotFound()) return ENOENT;
-  if (status.IsNotSupported()) return ENOTSUP;
-  // Any other call that failed (no descriptor, no memory, the disk) says nothing about the files.
-  return status.IsCorruption() || status.IsInvalidArgument() || status.IsPathNotFound() ? EUCLEAN : EIO;
-}
-
-// --- keys
-
-std::string TouchPrefix(uint32_t epoch) {
-  std::string key = "t";
-  PutU32(epoch, &key);
-  return key;
-}
-
-std::string TouchKey(uint32_t epoch, const JournalName& name) {
-  std::string key = TouchPrefix(epoch);
-  PutU64(name.dir, &key);
-  return key + name.text;
-}
-
-std::string InodeKey(char kind, uint64_t inode) {
-  std::string key(1, kind);
-  PutU64(inode, &key);
-  return key;
-}
-
-std::string RenameKey(const JournalName& name) { return InodeKey('r', name.dir) + name.text; }
-
-std::string AliasKey(uint64_t inode, const JournalName& name) {
-  std::string key = InodeKey('a', inode);
-  PutU64(name.dir, &key);
-  return key + name.text;
-}
-
-std::string LinksKey(uint64_t device, uint64_t inode) {
-  std::string key = InodeKey('l', device);
-  PutU64(inode, &key);
-  return key;
-}
-
-std::string CheckpointKey(uint32_t epoch) {
-  std::string key = "c";
-  PutU32(epoch, &key);
-  return key;
-}
-
-FieldReader ReaderOf(const Slice& slice, size_t skip = 0) { return FieldReader({slice.data() + skip, slice.size() - skip}); }
-
-// --- values
-
-std::string NameValue(const JournalName& name) {
-  std::string value;
-  PutU64(name.dir, &value);
-  return value + name.text;
-}
-
-JournalName NameFrom(const Slice& value) {
-  FieldReader reader = ReaderOf(value);
-  const uint64_t dir = reader.U64();
-  return {.dir = dir, .text = reader.Rest()};
-}
-
-enum FormerFlags : uint8_t { kExisted = 1, kGone = 2 };
-
-std::string FormerValue(const FormerState& former) {
-  std::string value(1, static_cast<char>((former.existed ? kExisted : 0) | (former.gone ? kGone : 0)));
-  PutU64(former.upper_dir, &value);
-  PutU64(static_cast<uint64_t>(former.upper_birth_ns), &value);
-  return value;
-}
-
-FormerState FormerFrom(const Slice& value) {
-  FieldReader reader = ReaderOf(value);
-  const uint8_t flags = reader.U8();
-  FormerState former{.existed = (flags & kExisted) != 0, .gone = (flags & kGone) != 0};
-  former.upper_dir = reader.U64();
-  former.upper_birth_ns = static_cast<int64_t>(reader.U64());
-  return former;
-}
-
-StoredRename RenameFrom(const Slice& value) {
-  FieldReader reader = ReaderOf(value);
-  StoredRename rename;
-  rename.epoch = reader.U32();
-  rename.inode = reader.U64();
-  rename.from = reader.Rest();
-  return rename;
-}
 
 // Nothing of RocksDB's own is logged: what matters comes back as a status.
 class NoLog : public rocksdb::Logger {
@@ -155,158 +62,6 @@ rocksdb::Options StoreOptions(bool create) {
   options.avoid_flush_during_shutdown = true;
   return options;
 }
-
-// Applies records to a batch that sees its own writes.
-class Applier {
- public:
-  Applier(rocksdb::DB& db, uint32_t epoch) : db_(db), epoch_(epoch) {}
-
-  void Apply(const Record& record) {
-    switch (record.type) {
-      case RecordType::kTouch: return Touch(record);
-      case RecordType::kGone: return Gone(record);
-      case RecordType::kEvent: return Event(record);
-      case RecordType::kDirectory: return Put(InodeKey('d', record.inode), NameValue(record.name));
-      case RecordType::kDropDirectory: return DropDirectory(record.inode);
-      case RecordType::kRename: return Rename(record);
-      case RecordType::kOrigin: return Origin(record);
-      case RecordType::kDropOrigin: return DropOrigin(record.inode);
-      case RecordType::kLinksRemoved: return LinksRemoved(record);
-      case RecordType::kAlias: return Put(AliasKey(record.inode, record.name), "");
-    }
-  }
-
-  void Put(const std::string& key, const std::string& value) { writes_[key] = value; }
-
-  // One batch; what was made and removed again costs next to nothing.
-  Errno Commit() {
-    for (const Status& status : status_) RETURN_IF_ERROR(ToErrno(status));
-    if (!events_.empty()) writes_[InodeKey('e', last_event_)] = std::move(events_);
-    rocksdb::WriteBatch batch;
-    for (const auto& [key, value] : writes_) {
-      RETURN_IF_ERROR(ToErrno(value ? batch.Put(key, *value) : batch.Delete(key)));
-    }
-    return ToErrno(db_.Write(rocksdb::WriteOptions(), &batch));
-  }
-
- private:
-  bool Get(const std::string& key, std::string* value) {
-    if (const auto written = writes_.find(key); written != writes_.end()) {
-      if (written->second) *value = *written->second;
-      return written->second.has_value();
-    }
-    const Status status = db_.Get(rocksdb::ReadOptions(), key, value);
-    if (!status.ok() && !status.IsNotFound()) status_.push_back(status);
-    return status.ok();
-  }
-  void Delete(const std::string& key) { writes_[key] = std::nullopt; }
-
-  void DeletePrefix(const std::string& prefix) {
-    for (auto at = writes_.lower_bound(prefix); at != writes_.end() && at->first.starts_with(prefix); ++at) {
-      at->second = std::nullopt;
-    }
-    const std::unique_ptr<rocksdb::Iterator> at(db_.NewIterator(rocksdb::ReadOptions()));
-    for (at->Seek(prefix); at->Valid() && at->key().starts_with(prefix); at->Next()) Delete(at->key().ToString());
-    status_.push_back(at->status());
-  }
-
-  // The first touch in an epoch says what was there at its start; later ones say nothing new.
-  void Touch(const Record& record) {
-    const std::string key = TouchKey(epoch_, record.name);
-    std::string there;
-    if (!Get(key, &there)) return Put(key, FormerValue(record.former));
-    SetGone(key, there, false);
-  }
-
-  void SetGone(const std::string& key, const std::string& value, bool gone) {
-    FormerState former = FormerFrom(value);
-    if (former.gone == gone) return;
-    former.gone = gone;
-    Put(key, FormerValue(former));
-  }
-
-  void Gone(const Record& record) {
-    const std::string key = TouchKey(epoch_, record.name);
-    std::string there;
-    if (Get(key, &there)) {
-      // Made and removed since the checkpoint: as if it had never been.
-      if (record.value == 0 && !FormerFrom(there).existed) Delete(key);
-      else SetGone(key, there, true);
-    }
-    if (Get(RenameKey(record.name), &there)) Delete(RenameKey(record.name));
-    DropAlias(record.inode, record.name);
-  }
-
-  // False if it was none.
-  bool DropAlias(uint64_t inode, const JournalName& name) {
-    const std::string key = AliasKey(inode, name);
-    std::string there;
-    if (inode == 0 || !Get(key, &there)) return false;
-    Delete(key);
-    return true;
-  }
-
-  void Event(const Record& record) {
-    last_event_ = record.sequence;
-    PutU64(record.sequence, &events_);
-    events_.push_back(static_cast<char>(record.event));
-    PutU64(record.name.dir, &events_);
-    PutText(record.name.text, &events_);
-    PutText(record.from, &events_);
-  }
-
-  // Whatever was noted of names in it: its own name says all there is to say now.
-  void DropDirectory(uint64_t inode) {
-    Delete(InodeKey('d', inode));
-    for (uint32_t epoch = 0; epoch <= epoch_; ++epoch) {
-      std::string prefix = TouchPrefix(epoch);
-      PutU64(inode, &prefix);
-      DeletePrefix(prefix);
-    }
-    DeletePrefix(InodeKey('r', inode));
-  }
-
-  void Rename(const Record& record) {
-    std::string from = record.from;
-    std::string there;
-    // Renamed twice since the checkpoint: it came from where it stood at first.
-    if (Get(RenameKey(record.old_name), &there)) {
-      const StoredRename before = RenameFrom(there);
-      if (before.epoch == epoch_ && before.inode == record.inode) from = before.from;
-    }
-    std::string value;
-    PutU32(epoch_, &value);
-    PutU64(record.inode, &value);
-    Put(RenameKey(record.name), value + from);
-    if (Get(TouchKey(epoch_, record.name), &there)) SetGone(TouchKey(epoch_, record.name), there, false);
-    if (DropAlias(record.inode, record.old_name)) Put(AliasKey(record.inode, record.name), "");
-  }
-
-  void Origin(const Record& record) {
-    std::string value;
-    PutU64(record.value, &value);
-    PutU64(static_cast<uint64_t>(record.birth_ns), &value);
-    Put(InodeKey('i', record.inode), value);
-  }
-
-  void DropOrigin(uint64_t inode) {
-    Delete(InodeKey('i', inode));
-    DeletePrefix(InodeKey('a', inode));
-  }
-
-  void LinksRemoved(const Record& record) {
-    std::string value;
-    PutU64(record.value, &value);
-    Put(LinksKey(record.device, record.inode), value);
-  }
-
-  rocksdb::DB& db_;
-  const uint32_t epoch_;
-  std::map<std::string, std::optional<std::string>> writes_;  // nullopt: removed
-  std::string events_;
-  uint64_t last_event_ = 0;
-  std::vector<Status> status_;
-};
 
 constexpr const char* kProgressKey = "m";
 
