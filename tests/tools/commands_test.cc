@@ -69,7 +69,17 @@ TEST_P(EachStateTest, JsonTellsRenamesAndTypes) {
   EXPECT_EQ(by_path["/dir"]["type"], "directory");
   EXPECT_EQ(by_path["/c"]["kind"], "D");
   EXPECT_FALSE(by_path["/c"].contains("type"));
-  EXPECT_EQ(by_path["/sub"]["implied"], true);
+}
+
+TEST_P(EachStateTest, JsonTellsWhatIsOnlyTheParentOfAChange) {
+  Mount();
+  AppendFile(In("sub/b"), "more\n");
+  Settle();
+  const std::vector<nlohmann::json> changes = JsonLinesOf(Output(With({"changes", "--json"})));
+  ASSERT_EQ(changes.size(), 2u);
+  EXPECT_EQ(changes[0]["path"], "/sub");
+  EXPECT_EQ(changes[0]["implied"], true);
+  EXPECT_FALSE(changes[1].contains("implied"));
 }
 
 TEST_P(EachStateTest, OddNamesAreOneLineEach) {
