@@ -194,6 +194,8 @@ void Journal::ResetStoreLocked() {
 
 Errno Journal::OpenStoreLocked() {
   if (store_) return kOk;
+  std::error_code error;
+  if (std::filesystem::exists(StorePath(), error) && !std::filesystem::is_directory(StorePath(), error)) ResetStoreLocked();
   // One that should be there and is not must not be taken for an empty one.
   Result<std::unique_ptr<Store>> store = OpenStore(StorePath(), tail_->header().has_store == 0);
   if (!store.ok() && store.error() == EUCLEAN) {
@@ -273,7 +275,11 @@ Errno Journal::WithStore(const std::function<Errno(Store&, uint32_t epoch)>& use
     begun_ = true;
   }
   RETURN_IF_ERROR(DrainLocked());
-  const Errno error = use(*store_, tail_->header().epoch);
+  return JudgedLocked(use(*store_, tail_->header().epoch));
+}
+
+// The error of a use of the database; EUCLEAN, and there is no database any more, if it was found damaged.
+Errno Journal::JudgedLocked(Errno error) {
   if (!(error == EUCLEAN) && !store_->damaged()) return error;
   ResetStoreLocked();
   return EUCLEAN;
@@ -284,6 +290,10 @@ Errno Journal::CreateCheckpoint(const std::string& name) {
   if (!begun_) BeginLocked();
   if (lost_) return EIO;
   RETURN_IF_ERROR(DrainLocked());
+  return JudgedLocked(PutCheckpointLocked(name));
+}
+
+Errno Journal::PutCheckpointLocked(const std::string& name) {
   ASSIGN_OR_RETURN(const std::vector<StoredCheckpoint> all, store_->Checkpoints());
   for (const StoredCheckpoint& other : all) {
     if (other.name == name) return EEXIST;
@@ -303,9 +313,10 @@ Errno Journal::DeleteCheckpoint(const std::string& name) {
   absl::MutexLock lock(&mutex_);
   if (!tail_) return ENOENT;
   RETURN_IF_ERROR(DrainLocked());
-  ASSIGN_OR_RETURN(const std::vector<StoredCheckpoint> all, store_->Checkpoints());
-  for (const StoredCheckpoint& checkpoint : all) {
-    if (checkpoint.name == name) return store_->DeleteCheckpoint(checkpoint);
+  const Result<std::vector<StoredCheckpoint>> all = store_->Checkpoints();
+  if (!all.ok()) return JudgedLocked(all.error());
+  for (const StoredCheckpoint& checkpoint : *all) {
+    if (checkpoint.name == name) return JudgedLocked(store_->DeleteCheckpoint(checkpoint));
   }
   return ENOENT;
 }

@@ -105,6 +105,8 @@ class Journal {
   void DoubtEverythingLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Errno ApplyLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Errno DrainLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Errno JudgedLocked(Errno error) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Errno PutCheckpointLocked(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool SyncLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void LoseLocked(const char* what, Errno error) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string StorePath() const;

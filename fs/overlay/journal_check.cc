@@ -99,15 +99,11 @@ class Rescan {
       ASSIGN_OR_RETURN(NodeRef dir, FindDirectoryAt(core_, *path));
       if (dir && dir->dir->upper_inode == inode) start.push_back(std::move(dir));
     }
-    return Walk(std::move(start), [this](const Node& dir) { return !IsKnown(dir); });
+    // One that was moved here brings directories whose own times are old.
+    return Walk(std::move(start), [this](const Node& dir) { return !IsPlaced(known_, dir); });
   }
 
  private:
-  // One that was moved here brings directories whose own times are old.
-  bool IsKnown(const Node& dir) const {
-    return !dir.name.parent || known_.directories.contains(dir.dir->upper_inode);
-  }
-
   std::optional<std::string> PathOf(uint64_t inode) const {
     std::string path;
     for (int depth = 0; depth < 4096; ++depth) {
@@ -123,7 +119,7 @@ class Rescan {
   Errno Walk(std::vector<NodeRef> start, std::function<bool(const Node&)> descend) {
     return WalkUpper(core_, std::move(start),
                      {.enter = [this](const UpperDirectory& dir) {
-                        return dir.ctime_ns >= since_.directory_ns || !IsKnown(*dir.node);
+                        return dir.ctime_ns >= since_.directory_ns || !IsPlaced(known_, *dir.node);
                       },
                       .leave = [this](const UpperDirectory& dir) { RecordMissing(dir); },
                       .name = [this](const UpperName& name) { RecordName(name); },

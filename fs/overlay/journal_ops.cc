@@ -40,6 +40,14 @@ Result<std::vector<ChangeEvent>> ReadEvents(Core& core, uint64_t sequence, size_
   return events;
 }
 
+Errno TryCreateCheckpoint(Core& core, const std::string& name) {
+  // What was changed before the checkpoint must not be found after it.
+  RETURN_IF_ERROR(ResolveDoubt(core));
+  // No change of a name is between its record, before the checkpoint, and itself, after it.
+  absl::MutexLock tree(&core.tree_mutex);
+  return core.journal->CreateCheckpoint(name);
+}
+
 }  // namespace
 
 Result<std::vector<Change>> Overlay::Changes(const std::string& since_checkpoint) {
@@ -49,11 +57,9 @@ Result<std::vector<Change>> Overlay::Changes(const std::string& since_checkpoint
 Errno Overlay::CreateCheckpoint(const std::string& name) {
   if (!core().journal) return EOPNOTSUPP;
   if (!IsCheckpointName(name)) return EINVAL;
-  // What was changed before the checkpoint must not be found after it.
-  RETURN_IF_ERROR(ResolveDoubt(core()));
-  // No change of a name is between its record, before the checkpoint, and itself, after it.
-  absl::MutexLock tree(&core().tree_mutex);
-  return core().journal->CreateCheckpoint(name);
+  const Errno error = TryCreateCheckpoint(core(), name);
+  // The database was damaged: now there is a new one.
+  return error == EUCLEAN ? TryCreateCheckpoint(core(), name) : error;
 }
 
 Errno Overlay::DeleteCheckpoint(const std::string& name) {

@@ -32,8 +32,8 @@ class DamageTest : public testing::Test {
     EXPECT_EQ(Listed(), kAll);
     // More than the database's own write buffer, so that it has tables.
     const std::string longest(240, 't');
-    for (int i = 0; i < 2'000; ++i) Create(longest + std::to_string(i));
-    for (int i = 0; i < 2'000; ++i) Unlink(longest + std::to_string(i));
+    for (int i = 0; i < 4'000; ++i) Create(longest + std::to_string(i));
+    for (int i = 0; i < 4'000; ++i) Unlink(longest + std::to_string(i));
     EXPECT_EQ(Listed(), kAll);
     Create("last");
     u_.Close();
