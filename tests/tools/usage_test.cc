@@ -68,6 +68,20 @@ TEST_F(ToolsTest, AFullDiskUnderTheOutputIsAFailure) {
   EXPECT_TRUE(Contains(result.err, "standard output")) << result.err;
 }
 
+TEST_F(ToolsTest, ALongCommandShowsHowFarItIsOnATerminalOnly) {
+  Mount();
+  WriteFile(In("new"), "");
+  ASSERT_EQ(Run({"diff", "-o", temp_ / "layer.tar", mountpoint_}).exit_code, 0);
+  const auto apply = [&](const std::string& directory) {
+    return "{ sleep 3; cat " + temp_ / "layer.tar; } | " + PlyfsBinary() + " apply - " + temp_.MakeDir(directory);
+  };
+  const ProgramResult on_terminal = RunProgram({"script", "-qec", apply("one"), "/dev/null"});
+  EXPECT_EQ(on_terminal.exit_code, 0) << on_terminal.out;
+  EXPECT_TRUE(Contains(on_terminal.out, "unpacking the layer")) << on_terminal.out;
+  EXPECT_TRUE(on_terminal.out.ends_with("\r\033[K")) << testing::PrintToString(on_terminal.out);
+  EXPECT_EQ(RunProgram({"sh", "-c", apply("two")}).err, "");
+}
+
 TEST_F(ToolsTest, AReaderThatHasSeenEnoughEndsTheListQuietly) {
   Mount();
   for (int i = 0; i < 3000; ++i) WriteFile(In("a-file-with-quite-a-long-name-" + std::to_string(i)), "");
