@@ -89,6 +89,7 @@ class Walker {
   void AddHardLinks() {
     for (const std::string& entry : ListDir(layers_.work + "/plyfs/index")) {
       const std::optional<struct stat> copy = StatOf(layers_.work + "/plyfs/index/" + entry);
+      if (entry.find('.') != std::string::npos) continue;  // a count
       // One without a name in the upper is shown by those in the lowers alone.
       if (!copy || (copy->st_nlink > 1 && !linked_.contains(copy->st_ino))) continue;
       const ino_t lower_ino = std::stoull(entry.substr(entry.find('-') + 1), nullptr, 16);
