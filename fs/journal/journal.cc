@@ -64,7 +64,9 @@ Journal::Journal(const JournalOptions& options) : options_(options), boot_id_(Re
   dir_ = std::move(dir).value();
   Result<std::unique_ptr<Tail>> tail = Tail::Open(dir_.get());
   if (tail.ok()) tail_ = std::move(tail).value();
-  refused_ = tail.error() == ENOTSUP;
+  // One that cannot be read now (no descriptor, no room for its holes) or by us is no reason to throw it away.
+  const bool is_waste = tail.error() == ENOENT || tail.error() == EINVAL || tail.error() == ELOOP;
+  if (!is_waste) refused_ = tail.error();
   if (!TailIsUsableLocked()) {
     tail_.reset();
     doubt_.everything = !options.upper_is_empty;
@@ -121,7 +123,7 @@ void Journal::LoseLocked(const char* what, Errno error) {
 
 Errno Journal::MakeTailLocked() {
   if (tail_) return kOk;
-  if (refused_) return ENOTSUP;
+  if (!refused_.ok()) return refused_;
   if (!dir_.valid()) {
     ASSIGN_OR_RETURN(dir_, OpenDir(options_.work, true));
   }

@@ -123,7 +123,7 @@ class Journal {
   bool begun_ ABSL_GUARDED_BY(mutex_) = false;  // this server has changed something
   bool lost_ ABSL_GUARDED_BY(mutex_) = false;
   bool damaged_ ABSL_GUARDED_BY(mutex_) = false;
-  bool refused_ ABSL_GUARDED_BY(mutex_) = false;  // what is there is of a later version, and is left alone
+  Errno refused_ ABSL_GUARDED_BY(mutex_);  // why what is there is left alone: ENOTSUP, it is of a later version
 };
 
 }  // namespace plyfs
