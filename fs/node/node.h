@@ -72,6 +72,7 @@ struct DirState {
   uint32_t version = 0;  // counts changes of the set of names, so that a listing knows that it is old
   uint64_t upper_inode = 0;  // of the upper part; 0: it has none, or not yet
   std::atomic<bool> recorded = false;  // the journal knows where the upper part is
+  mutable std::atomic<uint32_t> lost_name_stamp = 0;  // Journal::stamp() when it was recorded that a name in it went
   bool removed = false;  // rmdir has been: nothing can be looked up or made in it
   std::unique_ptr<struct statx> removed_stat;  // what stat(2) shows then
 
@@ -111,7 +112,7 @@ class Node {
   bool indexed() const { return rare && !rare->index_name.empty(); }
   // Whether the journal has its names since `stamp` (Journal::stamp()).
   bool recorded(uint32_t stamp) const { return recorded_.load(std::memory_order_acquire) == stamp; }
-  void SetRecorded(uint32_t stamp) const { recorded_.store(stamp, std::memory_order_release); }
+  void SetRecorded(uint32_t stamp) { recorded_.store(stamp, std::memory_order_release); }
   bool metacopy() const { return rare && !rare->data_path.empty(); }
 
   // The order of the fields keeps a node small: there may be millions.
@@ -135,7 +136,7 @@ class Node {
   NodeTable* table_ = nullptr;
   // Falls to zero only under the table's lock, so that a look-up there never meets a node that is going.
   std::atomic<uint32_t> references_ = 0;
-  mutable std::atomic<uint32_t> recorded_ = 0;
+  std::atomic<uint32_t> recorded_ = 0;
   uint64_t lookups_ = 0;  // what the kernel counts; guarded by the table
 };
 

@@ -47,9 +47,9 @@ void AddTouch(const Node& parent, std::string_view name, const FormerState& form
 void AddParent(Core& core, const Node& parent, Records* records) {
   const uint32_t stamp = core.journal->stamp();
   if (!parent.name.parent || parent.recorded(stamp)) return;
+  if (parent.dir->lost_name_stamp.exchange(stamp, std::memory_order_acq_rel) == stamp) return;
   const Node& above = *parent.name.parent;
   AddTouch(above, parent.name.text, WithBirth(core, above, parent.name.text, FormerStateOf(&parent)), records);
-  parent.SetRecorded(stamp);
 }
 
 void AddEvent(ChangeEvent::Kind kind, JournalName name, std::string from, Records* records) {
