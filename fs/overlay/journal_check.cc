@@ -133,7 +133,8 @@ class Rescan {
     if (!known) return Touch(core_, *name.parent, name.text, {.existed = name.below});
     // Changed after the last checkpoint, as far as its time tells.
     if (known_.epoch > 0 && name.ctime_ns >= since_.file_ns) {
-      Touch(core_, *name.parent, name.text, {.existed = true});
+      const bool same_directory = name.is_directory && known_.directories.contains(name.inode);
+      Touch(core_, *name.parent, name.text, {.existed = true, .upper_dir = same_directory ? name.inode : 0});
     }
   }
 
