@@ -63,10 +63,11 @@ Journal::Journal(const JournalOptions& options) : options_(options), boot_id_(Re
   }
   dir_ = std::move(dir).value();
   Result<std::unique_ptr<Tail>> tail = Tail::Open(dir_.get());
+  const Errno error = tail.error();
   if (tail.ok()) tail_ = std::move(tail).value();
   // One that cannot be read now (no descriptor, no room for its holes) or by us is no reason to throw it away.
-  const bool is_waste = tail.error() == ENOENT || tail.error() == EINVAL || tail.error() == ELOOP;
-  if (!is_waste) refused_ = tail.error();
+  const bool is_waste = error == ENOENT || error == EINVAL || error == ELOOP;
+  if (!is_waste) refused_ = error;
   if (!TailIsUsableLocked()) {
     tail_.reset();
     doubt_.everything = !options.upper_is_empty;

@@ -39,7 +39,7 @@ struct JournalHeader {
 
 class Tail {
  public:
-  static constexpr size_t kSize = 128 * 1024;
+  static constexpr size_t kSize = size_t{128} * 1024;
 
   // The tail of an earlier mount, or a new one, below `dir`. EINVAL: what is there is not ours or damaged. ENOTSUP: it is of a later
   // version.

@@ -100,7 +100,7 @@ class Rescan {
       if (dir && dir->dir->upper_inode == inode) start.push_back(std::move(dir));
     }
     // One that was moved here brings directories whose own times are old.
-    return Walk(std::move(start), [this](const Node& dir) { return !IsPlaced(known_, dir); });
+    return Walk(start, [this](const Node& dir) { return !IsPlaced(known_, dir); });
   }
 
  private:
@@ -110,14 +110,14 @@ class Rescan {
       if (inode == core_.nodes.root()->dir->upper_inode) return path;
       const auto place = known_.directories.find(inode);
       if (place == known_.directories.end()) return std::nullopt;
-      path = "/" + place->second.text + path;
+      path.insert(0, "/").insert(1, place->second.text);
       inode = place->second.dir;
     }
     return std::nullopt;
   }
 
-  Errno Walk(std::vector<NodeRef> start, std::function<bool(const Node&)> descend) {
-    return WalkUpper(core_, std::move(start),
+  Errno Walk(const std::vector<NodeRef>& start, std::function<bool(const Node&)> descend) {
+    return WalkUpper(core_, start,
                      {.enter = [this](const UpperDirectory& dir) {
                         return dir.ctime_ns >= since_.directory_ns || !IsPlaced(known_, *dir.node);
                       },
@@ -176,7 +176,9 @@ class Check {
   std::string PathOf(const Node& dir) {
     absl::ReaderMutexLock tree(&core_.tree_mutex);
     std::string path;
-    for (const Node* at = &dir; at->name.parent; at = at->name.parent.get()) path = "/" + at->name.text + path;
+    for (const Node* at = &dir; at->name.parent; at = at->name.parent.get()) {
+      path.insert(0, "/").insert(1, at->name.text);
+    }
     return path;
   }
 

@@ -16,7 +16,7 @@ class Walk {
  public:
   Walk(Core& core, const UpperVisitor& visitor) : core_(core), visitor_(visitor) {}
 
-  Errno Run(std::vector<NodeRef> start) {
+  Errno Run(const std::vector<NodeRef>& start) {
     for (const NodeRef& dir : start) {
       ASSIGN_OR_RETURN(const bool entered, Visit(dir));
       if (entered) RETURN_IF_ERROR(VisitItself(dir));
@@ -137,8 +137,8 @@ class Walk {
 
 }  // namespace
 
-Errno WalkUpper(Core& core, std::vector<NodeRef> start, const UpperVisitor& visitor) {
-  return Walk(core, visitor).Run(std::move(start));
+Errno WalkUpper(Core& core, const std::vector<NodeRef>& start, const UpperVisitor& visitor) {
+  return Walk(core, visitor).Run(start);
 }
 
 Result<NodeRef> FindDirectoryAt(Core& core, const std::string& path) {

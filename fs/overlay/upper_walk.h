@@ -40,7 +40,7 @@ struct UpperVisitor {
   std::function<bool(const Node&)> descend;
 };
 
-Errno WalkUpper(Core& core, std::vector<NodeRef> start, const UpperVisitor& visitor);
+Errno WalkUpper(Core& core, const std::vector<NodeRef>& start, const UpperVisitor& visitor);
 
 // The node of a path from the root ("" the root itself); null if the union shows no directory there.
 Result<NodeRef> FindDirectoryAt(Core& core, const std::string& path);
