@@ -21,11 +21,24 @@ constexpr const char* kStore = "store";
 // Filesystems take their times from a clock that moves in ticks of up to 10 ms.
 constexpr int64_t kClockTick = 20'000'000;
 
-// The coarse clock is the one that files' times come from.
 int64_t NowNs(clockid_t clock = CLOCK_REALTIME) {
   timespec now;
   ::clock_gettime(clock, &now);
   return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+// A moment that is later than every time that a file got before this call, and not later than any that it gets after it. Times
+// of files come from the coarse clock or, if somebody looked at the last one, from the fine one, which is ahead of it by up to a tick.
+int64_t SplitFileTimes() {
+  const int64_t before = NowNs();
+  int64_t now = NowNs(CLOCK_REALTIME_COARSE);
+  // If the clock is set back meanwhile, the moment is as good as any.
+  for (int64_t waited = 0; now <= before && waited < 2 * kClockTick; now = NowNs(CLOCK_REALTIME_COARSE)) {
+    const timespec pause{.tv_sec = 0, .tv_nsec = 500'000};
+    ::nanosleep(&pause, nullptr);
+    waited += pause.tv_nsec;
+  }
+  return now;
 }
 
 // Another one after each start of the machine.
@@ -306,7 +319,7 @@ Errno Journal::PutCheckpointLocked(const std::string& name) {
   RETURN_IF_ERROR(store_->PutCheckpoint({.name = name,
                                          .epoch = epoch + 1,
                                          .sequence = tail_->NextSequence() - 1,
-                                         .created_ns = NowNs(CLOCK_REALTIME_COARSE)}));
+                                         .created_ns = SplitFileTimes()}));
   tail_->header().epoch = epoch + 1;
   stamp_.fetch_add(1, std::memory_order_acq_rel);
   return kOk;
