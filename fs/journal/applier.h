@@ -5,20 +5,27 @@
 
 #include <rocksdb/db.h>
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "fs/journal/store_format.h"
 
 namespace plyfs {
 
+// Kinds of keys that most unions never have: a look-up that must fail costs more than all the rest of a record.
+struct RareKeys {
+  bool renames = false;
+  bool aliases = false;
+};
+
 // Applies records to a batch that sees its own writes.
 class Applier {
  public:
-  Applier(rocksdb::DB& db, uint32_t epoch) : db_(db), epoch_(epoch) {}
+  // `rare` says which kinds of keys there are, and is kept up to date.
+  Applier(rocksdb::DB& db, uint32_t epoch, RareKeys& rare) : db_(db), epoch_(epoch), rare_(rare) {}
 
   void Apply(const Record& record) {
     switch (record.type) {
@@ -31,38 +38,55 @@ class Applier {
       case RecordType::kOrigin: return Origin(record);
       case RecordType::kDropOrigin: return DropOrigin(record.inode);
       case RecordType::kLinksRemoved: return LinksRemoved(record);
-      case RecordType::kAlias: return Put(AliasKey(record.inode, record.name), "");
+      case RecordType::kAlias: return PutAlias(record.inode, record.name);
     }
   }
 
-  void Put(const std::string& key, const std::string& value) { writes_[key] = value; }
+  void Put(const std::string& key, std::string value) { entries_[key].Set(std::move(value)); }
 
-  // One batch; what was made and removed again costs next to nothing.
+  // One batch, in the order of keys; what was made and removed again costs next to nothing.
   Errno Commit() {
     for (const Status& status : status_) RETURN_IF_ERROR(ToErrno(status));
-    if (!events_.empty()) writes_[InodeKey('e', last_event_)] = std::move(events_);
+    if (!events_.empty()) Put(InodeKey('e', last_event_), std::move(events_));
     rocksdb::WriteBatch batch;
-    for (const auto& [key, value] : writes_) {
-      RETURN_IF_ERROR(ToErrno(value ? batch.Put(key, *value) : batch.Delete(key)));
+    for (const auto& [key, entry] : entries_) {
+      if (!entry.is_changed || (entry.was_absent && !entry.value)) continue;
+      RETURN_IF_ERROR(ToErrno(entry.value ? batch.Put(key, *entry.value) : batch.Delete(key)));
     }
     return ToErrno(db_.Write(rocksdb::WriteOptions(), &batch));
   }
 
  private:
-  bool Get(const std::string& key, std::string* value) {
-    if (const auto written = writes_.find(key); written != writes_.end()) {
-      if (written->second) *value = *written->second;
-      return written->second.has_value();
+  // What stands under a key once the records so far have been applied.
+  struct Entry {
+    std::optional<std::string> value;
+    bool is_changed = false;
+    bool was_absent = false;  // it is known that the database has none
+
+    void Set(std::optional<std::string> to) {
+      value = std::move(to);
+      is_changed = true;
     }
-    const Status status = db_.Get(rocksdb::ReadOptions(), key, value);
-    if (!status.ok() && !status.IsNotFound()) status_.push_back(status);
-    return status.ok();
+  };
+
+  bool Get(const std::string& key, std::string* value) {
+    const auto [found, is_new] = entries_.try_emplace(key);
+    Entry& entry = found->second;
+    if (is_new) {
+      const Status status = db_.Get(rocksdb::ReadOptions(), key, value);
+      if (!status.ok() && !status.IsNotFound()) status_.push_back(status);
+      entry.was_absent = status.IsNotFound();
+      if (status.ok()) entry.value = *value;
+    } else if (entry.value) {
+      *value = *entry.value;
+    }
+    return entry.value.has_value();
   }
-  void Delete(const std::string& key) { writes_[key] = std::nullopt; }
+  void Delete(const std::string& key) { entries_[key].Set(std::nullopt); }
 
   void DeletePrefix(const std::string& prefix) {
-    for (auto at = writes_.lower_bound(prefix); at != writes_.end() && at->first.starts_with(prefix); ++at) {
-      at->second = std::nullopt;
+    for (auto at = entries_.lower_bound(prefix); at != entries_.end() && at->first.starts_with(prefix); ++at) {
+      at->second.Set(std::nullopt);
     }
     const std::unique_ptr<rocksdb::Iterator> at(db_.NewIterator(rocksdb::ReadOptions()));
     for (at->Seek(prefix); at->Valid() && at->key().starts_with(prefix); at->Next()) Delete(at->key().ToString());
@@ -92,15 +116,21 @@ class Applier {
       if (record.value == 0 && !FormerFrom(there).existed) Delete(key);
       else SetGone(key, there, true);
     }
-    if (Get(RenameKey(record.name), &there)) Delete(RenameKey(record.name));
+    if (rare_.renames && Get(RenameKey(record.name), &there)) Delete(RenameKey(record.name));
     DropAlias(record.inode, record.name);
+  }
+
+  void PutAlias(uint64_t inode, const JournalName& name) {
+    rare_.aliases = true;
+    Put(AliasKey(inode, name), "");
   }
 
   // False if it was none.
   bool DropAlias(uint64_t inode, const JournalName& name) {
+    if (inode == 0 || !rare_.aliases) return false;
     const std::string key = AliasKey(inode, name);
     std::string there;
-    if (inode == 0 || !Get(key, &there)) return false;
+    if (!Get(key, &there)) return false;
     Delete(key);
     return true;
   }
@@ -122,14 +152,14 @@ class Applier {
       PutU64(inode, &prefix);
       DeletePrefix(prefix);
     }
-    DeletePrefix(InodeKey('r', inode));
+    if (rare_.renames) DeletePrefix(InodeKey('r', inode));
   }
 
   void Rename(const Record& record) {
     std::string from = record.from;
     std::string there;
     // Renamed twice since the checkpoint: it came from where it stood at first.
-    if (Get(RenameKey(record.old_name), &there)) {
+    if (rare_.renames && Get(RenameKey(record.old_name), &there)) {
       const StoredRename before = RenameFrom(there);
       if (before.epoch == epoch_ && before.inode == record.inode) from = before.from;
     }
@@ -137,8 +167,9 @@ class Applier {
     PutU32(epoch_, &value);
     PutU64(record.inode, &value);
     Put(RenameKey(record.name), value + from);
+    rare_.renames = true;
     if (Get(TouchKey(epoch_, record.name), &there)) SetGone(TouchKey(epoch_, record.name), there, false);
-    if (DropAlias(record.inode, record.old_name)) Put(AliasKey(record.inode, record.name), "");
+    if (DropAlias(record.inode, record.old_name)) PutAlias(record.inode, record.name);
   }
 
   void Origin(const Record& record) {
@@ -150,7 +181,7 @@ class Applier {
 
   void DropOrigin(uint64_t inode) {
     Delete(InodeKey('i', inode));
-    DeletePrefix(InodeKey('a', inode));
+    if (rare_.aliases) DeletePrefix(InodeKey('a', inode));
   }
 
   void LinksRemoved(const Record& record) {
@@ -161,7 +192,8 @@ class Applier {
 
   rocksdb::DB& db_;
   const uint32_t epoch_;
-  std::map<std::string, std::optional<std::string>> writes_;  // nullopt: removed
+  RareKeys& rare_;
+  absl::btree_map<std::string, Entry> entries_;
   std::string events_;
   uint64_t last_event_ = 0;
   std::vector<Status> status_;
