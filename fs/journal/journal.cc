@@ -1,46 +1,21 @@
 // journal.cc: see journal.h.
+// Not here: the database behind the tail (journal_store.cc).
 #include "fs/journal/journal.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstring>
-#include <filesystem>
 
 #include "absl/time/time.h"
 #include "fs/base/log.h"
+#include "fs/journal/file_clock.h"
 
 namespace plyfs {
 namespace {
 
 constexpr const char* kDirectory = "journal";
-constexpr const char* kStore = "store";
-// Filesystems take their times from a clock that moves in ticks of up to 10 ms.
-constexpr int64_t kClockTick = 20'000'000;
-
-int64_t NowNs(clockid_t clock = CLOCK_REALTIME) {
-  timespec now;
-  ::clock_gettime(clock, &now);
-  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
-
-// A moment that is later than every time that a file got before this call, and not later than any that it gets after it. Times
-// of files come from the coarse clock or, if somebody looked at the last one, from the fine one, which is ahead of it by up to a tick.
-int64_t SplitFileTimes() {
-  const int64_t before = NowNs();
-  int64_t now = NowNs(CLOCK_REALTIME_COARSE);
-  // If the clock is set back meanwhile, the moment is as good as any.
-  for (int64_t waited = 0; now <= before && waited < 2 * kClockTick; now = NowNs(CLOCK_REALTIME_COARSE)) {
-    const timespec pause{.tv_sec = 0, .tv_nsec = 500'000};
-    ::nanosleep(&pause, nullptr);
-    waited += pause.tv_nsec;
-  }
-  return now;
-}
-
 // Another one after each start of the machine.
 std::array<char, 16> ReadBootId() {
   std::array<char, 16> id{};
@@ -51,11 +26,6 @@ std::array<char, 16> ReadBootId() {
     for (size_t i = 0; text[i] != '\0'; ++i) id[i % id.size()] = static_cast<char>(id[i % id.size()] * 31 + text[i]);
   }
   return id;
-}
-
-void RemoveTree(const std::string& path) {
-  std::error_code error;  // what stays is met again by who makes the next one
-  std::filesystem::remove_all(path, error);
 }
 
 Result<UniqueFd> OpenDir(int work, bool make) {
@@ -101,6 +71,8 @@ bool Journal::TailIsUsableLocked() {
 }
 
 Journal::~Journal() {
+  StopDrainer();
+  absl::MutexLock store_lock(&store_mutex_);
   absl::MutexLock lock(&mutex_);
   if (!tail_ || !begun_) return;
   // Without the mark the next mount compares what has changed since, after a failure of the machine everything.
@@ -142,7 +114,7 @@ Errno Journal::MakeTailLocked() {
     ASSIGN_OR_RETURN(dir_, OpenDir(options_.work, true));
   }
   // Whatever is there belongs to no tail.
-  RemoveTree(StorePath());
+  RemoveStoreFilesLocked();
   ASSIGN_OR_RETURN(tail_, Tail::Make(dir_.get()));
   JournalHeader& header = tail_->header();
   header.root_inode = options_.root_inode;
@@ -174,167 +146,35 @@ void Journal::BeginLocked() {
 void Journal::Append(std::span<Record> records) {
   absl::MutexLock lock(&mutex_);
   if (!begun_) BeginLocked();
-  if (lost_) return;
-  buffer_.clear();
-  uint64_t sequence = tail_->NextSequence();
-  for (Record& record : records) {
-    record.sequence = sequence++;
-    EncodeRecord(record, &buffer_);
+  while (!lost_) {
+    buffer_.clear();
+    uint64_t sequence = tail_->NextSequence();
+    for (Record& record : records) {
+      record.sequence = sequence++;
+      EncodeRecord(record, &buffer_);
+    }
+    if (tail_->Append(buffer_)) return tail_->Appended(records.size());
+    if (buffer_.size() > Tail::kHalf) return LoseLocked("a record is too big", EMSGSIZE);
+    if (!MakeRoomLocked()) return;
   }
-  if (!tail_->Append(buffer_)) {
-    if (const Errno error = DrainLocked(); !error.ok()) return LoseLocked("the database cannot be written", error);
-    if (!tail_->Append(buffer_)) return LoseLocked("a record is too big", EMSGSIZE);
-  }
-  tail_->Appended(records.size());
 }
 
-std::string Journal::StorePath() const {
-  mutex_.AssertHeld();
-  return "/proc/self/fd/" + std::to_string(dir_.get()) + "/" + kStore;
+// False if the journal is lost. Others may have appended meanwhile.
+bool Journal::MakeRoomLocked() {
+  const auto has_room = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return lost_ || !tail_->has_sealed(); };
+  mutex_.Await(absl::Condition(&has_room));
+  if (lost_) return false;
+  tail_->Seal();
+  if (StartDrainerLocked()) return true;
+  mutex_.Unlock();
+  DrainOrLose();
+  mutex_.Lock();
+  return !lost_;
 }
 
 void Journal::DoubtEverythingLocked() {
   doubt_.everything = true;
   tail_->header().rescan_all = 1;
-}
-
-// Losing the database costs a rescan.
-void Journal::ResetStoreLocked() {
-  LogWarning("journal: the database is damaged and is made anew; checkpoints in it are lost");
-  store_.reset();
-  RemoveTree(StorePath());
-  damaged_ = true;
-  tail_->header().has_store = 0;
-  DoubtEverythingLocked();
-}
-
-Errno Journal::OpenStoreLocked() {
-  if (store_) return kOk;
-  std::error_code error;
-  if (std::filesystem::exists(StorePath(), error) && !std::filesystem::is_directory(StorePath(), error)) ResetStoreLocked();
-  // One that should be there and is not must not be taken for an empty one.
-  Result<std::unique_ptr<Store>> store = OpenStore(StorePath(), tail_->header().has_store == 0);
-  if (!store.ok() && store.error() == EUCLEAN) {
-    ResetStoreLocked();
-    store = OpenStore(StorePath(), true);
-  }
-  if (!store.ok()) return store.error();
-  store_ = std::move(store).value();
-  return CompareStoreLocked();
-}
-
-// The tail and the database may be of different times: after a failure of the machine, when one of them was put back from a copy,
-// or when the server died between two steps.
-Errno Journal::CompareStoreLocked() {
-  JournalHeader& header = tail_->header();
-  ASSIGN_OR_RETURN(const std::vector<StoredCheckpoint> checkpoints, store_->Checkpoints());
-  for (const StoredCheckpoint& checkpoint : checkpoints) header.epoch = std::max(header.epoch, checkpoint.epoch);
-  const uint64_t applied = store_->Applied();
-  if (applied >= tail_->NextSequence()) {
-    DoubtEverythingLocked();
-    // Or records with numbers that it has seen already would be left out.
-    tail_->Restart(applied);
-  } else if (header.has_store != 0 && applied < header.base_sequence) {
-    DoubtEverythingLocked();
-  }
-  return kOk;
-}
-
-Errno Journal::ApplyLocked() {
-  RETURN_IF_ERROR(OpenStoreLocked());
-  JournalHeader& header = tail_->header();
-  if (tail_->empty() && header.has_store != 0) return kOk;
-  RETURN_IF_ERROR(store_->Apply(tail_->Records(), header.epoch, tail_->NextSequence() - 1));
-  header.has_store = 1;
-  tail_->Clear();
-  return kOk;
-}
-
-Errno Journal::DrainLocked() {
-  Errno error = ApplyLocked();
-  if (error == EUCLEAN) {
-    ResetStoreLocked();
-    error = ApplyLocked();
-  }
-  // After a failed write RocksDB takes no more; opened again it may.
-  if (!error.ok()) store_.reset();
-  return error;
-}
-
-void Journal::LoadIdentity(const Identity& visit) {
-  absl::MutexLock lock(&mutex_);
-  if (!tail_) return;
-  if (tail_->header().has_store != 0) {
-    const Errno error = OpenStoreLocked();
-    if (!error.ok()) {
-      LogWarning("journal: inode numbers of copied-up files are not known any more: %s", std::strerror(error.value()));
-    } else {
-      store_->ForEachOrigin(visit.origin).Ignore("as above");
-      store_->ForEachLinksRemoved(visit.links_removed).Ignore("as above");
-    }
-  }
-  for (const Record& record : tail_->Records()) {
-    if (record.type == RecordType::kOrigin) {
-      visit.origin({.inode = record.inode, .shown = record.value, .birth_ns = record.birth_ns});
-    } else if (record.type == RecordType::kDropOrigin) {
-      visit.drop_origin(record.inode);
-    } else if (record.type == RecordType::kLinksRemoved) {
-      visit.links_removed(record.device, record.inode, record.value);
-    }
-  }
-}
-
-Errno Journal::WithStore(const std::function<Errno(Store&, uint32_t epoch)>& use) {
-  absl::MutexLock lock(&mutex_);
-  if (!tail_) {
-    RETURN_IF_ERROR(MakeTailLocked());
-    begun_ = true;
-  }
-  RETURN_IF_ERROR(DrainLocked());
-  return JudgedLocked(use(*store_, tail_->header().epoch));
-}
-
-// The error of a use of the database; EUCLEAN, and there is no database any more, if it was found damaged.
-Errno Journal::JudgedLocked(Errno error) {
-  if (!(error == EUCLEAN) && !store_->damaged()) return error;
-  ResetStoreLocked();
-  return EUCLEAN;
-}
-
-Errno Journal::CreateCheckpoint(const std::string& name) {
-  absl::MutexLock lock(&mutex_);
-  if (!begun_) BeginLocked();
-  if (lost_) return EIO;
-  RETURN_IF_ERROR(DrainLocked());
-  return JudgedLocked(PutCheckpointLocked(name));
-}
-
-Errno Journal::PutCheckpointLocked(const std::string& name) {
-  ASSIGN_OR_RETURN(const std::vector<StoredCheckpoint> all, store_->Checkpoints());
-  for (const StoredCheckpoint& other : all) {
-    if (other.name == name) return EEXIST;
-  }
-  const uint32_t epoch = tail_->header().epoch;
-  // If the server dies here, CompareStoreLocked goes on.
-  RETURN_IF_ERROR(store_->PutCheckpoint({.name = name,
-                                         .epoch = epoch + 1,
-                                         .sequence = tail_->NextSequence() - 1,
-                                         .created_ns = SplitFileTimes()}));
-  tail_->header().epoch = epoch + 1;
-  stamp_.fetch_add(1, std::memory_order_acq_rel);
-  return kOk;
-}
-
-Errno Journal::DeleteCheckpoint(const std::string& name) {
-  absl::MutexLock lock(&mutex_);
-  if (!tail_) return ENOENT;
-  RETURN_IF_ERROR(DrainLocked());
-  const Result<std::vector<StoredCheckpoint>> all = store_->Checkpoints();
-  if (!all.ok()) return JudgedLocked(all.error());
-  for (const StoredCheckpoint& checkpoint : *all) {
-    if (checkpoint.name == name) return JudgedLocked(store_->DeleteCheckpoint(checkpoint));
-  }
-  return ENOENT;
 }
 
 Journal::Doubt Journal::doubt() const {
@@ -379,11 +219,6 @@ bool Journal::lost() const {
   return lost_;
 }
 
-bool Journal::store_is_open() const {
-  absl::MutexLock lock(&mutex_);
-  return store_ != nullptr;
-}
-
 uint64_t Journal::last_sequence() const {
   absl::MutexLock lock(&mutex_);
   return tail_ ? tail_->NextSequence() - 1 : 0;
@@ -392,19 +227,6 @@ uint64_t Journal::last_sequence() const {
 uint64_t Journal::pending_records() const {
   absl::MutexLock lock(&mutex_);
   return tail_ ? tail_->NextSequence() - 1 - tail_->header().base_sequence : 0;
-}
-
-uint64_t Journal::disk_bytes() const {
-  absl::MutexLock lock(&mutex_);
-  return (tail_ ? Tail::kSize : 0) + (store_ ? store_->DiskBytes() : 0);
-}
-
-void Journal::CloseStore() {
-  absl::MutexLock lock(&mutex_);
-  if (!store_) return;
-  // What is in it is not in the tail any more.
-  if (options_.syncs && !store_->Sync().ok()) tail_->header().rescan_all = 1;
-  store_.reset();
 }
 
 }  // namespace plyfs

@@ -1,10 +1,13 @@
 // journal.h: what changed in a union, and the numbers and link counts that must outlive the mount.
 // Not here: which operation is which change (fs/overlay/recording.h), the list of changes (fs/overlay/change_list.h).
-// Thread safety: any thread. One mutex; held over the database only when the tail is full or a tool asks.
+// Thread safety: any thread. A record is a copy of some bytes under a mutex that is never held over the database: a thread of its
+// own, made when the tail is full for the first time, puts the sealed half of the tail into the database.
 //
 // It never makes an operation fail: when it cannot be written it says so once, and from then on that the upper must be read
 // whole (lost()).
 #pragma once
+
+#include <pthread.h>
 
 #include <atomic>
 #include <cstdint>
@@ -60,8 +63,8 @@ class Journal {
   void LoadIdentity(const Identity& visit);
 
   // --- for tools. EIO, ENOSPC, … when the database cannot be used.
-  // Puts all records into the database and runs `use` on it, with the mutex held. EUCLEAN: the database was damaged and has been
-  // made anew, so everything is in doubt; the next call will do.
+  // Puts all records into the database and runs `use` on it; records that come meanwhile wait in the tail. EUCLEAN: the database
+  // was damaged and has been made anew, so everything is in doubt; the next call will do.
   Errno WithStore(const std::function<Errno(Store&, uint32_t epoch)>& use);
   Errno CreateCheckpoint(const std::string& name);
   Errno DeleteCheckpoint(const std::string& name);
@@ -99,31 +102,47 @@ class Journal {
   bool TailIsUsableLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Errno MakeTailLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StartHeaderLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  Errno OpenStoreLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  Errno CompareStoreLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void ResetStoreLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool MakeRoomLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DoubtEverythingLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  Errno ApplyLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  Errno DrainLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  Errno JudgedLocked(Errno error) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  Errno PutCheckpointLocked(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool SyncLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool SyncLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(store_mutex_, mutex_);
   void LoseLocked(const char* what, Errno error) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::string StorePath() const;
+
+  // --- the database (journal_store.cc)
+  static void* DrainerMain(void* self);
+  void Drainer();
+  bool StartDrainerLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void StopDrainer();
+  void DrainOrLose();
+  Errno OpenStoreLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(store_mutex_);
+  Errno CompareStoreLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(store_mutex_);
+  void ResetStoreLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(store_mutex_);
+  Errno ApplySealedLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(store_mutex_);
+  Errno ApplyAllLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(store_mutex_);
+  // kSealed: what is in the active half may stay there.
+  enum class Amount { kSealed, kAll };
+  Errno DrainLocked(Amount amount) ABSL_EXCLUSIVE_LOCKS_REQUIRED(store_mutex_);
+  Errno JudgedLocked(Errno error) ABSL_EXCLUSIVE_LOCKS_REQUIRED(store_mutex_);
+  Errno PutCheckpointLocked(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(store_mutex_);
+  std::string StorePathLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RemoveStoreFilesLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const JournalOptions options_;
   const std::array<char, 16> boot_id_;
   std::atomic<uint32_t> stamp_ = 1;
+  // Held over the use of the database, and never by who appends.
+  mutable absl::Mutex store_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
+  std::unique_ptr<Store> store_ ABSL_GUARDED_BY(store_mutex_);
   mutable absl::Mutex mutex_;
   UniqueFd dir_ ABSL_GUARDED_BY(mutex_);  // WORKDIR/plyfs/journal
-  std::unique_ptr<Tail> tail_ ABSL_GUARDED_BY(mutex_);
-  std::unique_ptr<Store> store_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<Tail> tail_ ABSL_GUARDED_BY(mutex_);  // stays once it is there
   std::string buffer_ ABSL_GUARDED_BY(mutex_);
   Doubt doubt_ ABSL_GUARDED_BY(mutex_);
   bool begun_ ABSL_GUARDED_BY(mutex_) = false;  // this server has changed something
   bool lost_ ABSL_GUARDED_BY(mutex_) = false;
   bool damaged_ ABSL_GUARDED_BY(mutex_) = false;
   Errno refused_ ABSL_GUARDED_BY(mutex_);  // why what is there is left alone: ENOTSUP, it is of a later version
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::optional<pthread_t> drainer_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace plyfs

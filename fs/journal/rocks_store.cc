@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <system_error>
 
 #include "fs/journal/applier.h"
 #include "fs/journal/store_format.h"
@@ -352,7 +353,7 @@ uint64_t RocksStore::DiskBytes() const {
   return tables + memory;
 }
 
-Errno Open(const std::string& path, bool create, std::unique_ptr<Store>* store) {
+Errno Open(const std::string& path, bool create, std::unique_ptr<Store>* store) try {
   rocksdb::DB* db = nullptr;
   const Status status = rocksdb::DB::Open(StoreOptions(create), path, &db);
   if (!status.ok()) return ToErrno(status);
@@ -360,6 +361,9 @@ Errno Open(const std::string& path, bool create, std::unique_ptr<Store>* store) 
   RETURN_IF_ERROR(opened->Check());
   *store = std::move(opened);
   return kOk;
+} catch (const std::system_error&) {
+  // It starts its threads when it is opened.
+  return EAGAIN;
 }
 
 }  // namespace

@@ -25,14 +25,32 @@ bool IsOfLaterVersion(uint64_t magic) { return magic >> 8 == JournalHeader::kMag
 }  // namespace
 
 Tail::Tail(UniqueFd fd, char* memory)
-    : fd_(std::move(fd)), memory_(memory), header_(reinterpret_cast<JournalHeader*>(memory)) {
+    : fd_(std::move(fd)),
+      memory_(memory),
+      header_(reinterpret_cast<JournalHeader*>(memory)),
+      halves_{Half{kHeaderSpace, kHeaderSpace}, Half{kHeaderSpace + kHalf, kHeaderSpace + kHalf}} {
   next_sequence_ = header_->base_sequence + 1;
-  while (end_ < kSize) {
-    const std::optional<DecodedRecord> decoded = DecodeRecord({memory_ + end_, kSize - end_});
+  for (const size_t first : {size_t{0}, size_t{1}}) {
+    if (!Find(halves_[first])) continue;
+    active_ = first;
+    sealed_last_ = next_sequence_ - 1;
+    if (!Find(halves_[1 - first])) return;
+    active_ = 1 - first;
+    has_sealed_ = true;
+    return;
+  }
+}
+
+// Whether the half goes on where the records found so far end.
+bool Tail::Find(Half& half) {
+  const size_t limit = half.begin + kHalf;
+  while (half.end < limit) {
+    const std::optional<DecodedRecord> decoded = DecodeRecord({memory_ + half.end, limit - half.end});
     if (!decoded || decoded->record.sequence != next_sequence_) break;
-    end_ += decoded->size;
+    half.end += decoded->size;
     ++next_sequence_;
   }
+  return !half.empty();
 }
 
 Tail::~Tail() { ::munmap(memory_, kSize); }
@@ -43,7 +61,8 @@ Result<std::unique_ptr<Tail>> Tail::Open(int dir) {
   struct stat stat;
   if (::fstat(fd.get(), &stat) != 0) return Errno::Last();
   // A shorter file, or one with holes on a full disk, would end the server by SIGBUS.
-  if (!S_ISREG(stat.st_mode) || stat.st_size != static_cast<off_t>(kSize)) return Errno(EINVAL);
+  const auto size = static_cast<size_t>(stat.st_size);
+  if (!S_ISREG(stat.st_mode) || (size != kSize && size != kSizeOfOneHalf)) return Errno(EINVAL);
   if (::fallocate(fd.get(), 0, 0, kSize) != 0) return Errno::Last();
   ASSIGN_OR_RETURN(char* memory, Map(fd.get()));
   if (const uint64_t magic = reinterpret_cast<const JournalHeader*>(memory)->magic; magic != JournalHeader::kMagic) {
@@ -77,28 +96,57 @@ Errno Tail::SyncRecords() const {
 }
 
 bool Tail::Append(std::string_view encoded) {
-  if (kSize - end_ < encoded.size()) return false;
+  Half& half = active();
+  if (half.begin + kHalf - half.end < encoded.size()) return false;
   // The record's checksum comes first in it, but a torn copy is found by it whatever the order in which the bytes arrive.
-  std::memcpy(memory_ + end_, encoded.data(), encoded.size());
-  end_ += encoded.size();
+  std::memcpy(memory_ + half.end, encoded.data(), encoded.size());
+  half.end += encoded.size();
   return true;
 }
 
+bool Tail::Seal() {
+  if (has_sealed_ || active().empty()) return false;
+  active_ = 1 - active_;
+  has_sealed_ = true;
+  sealed_last_ = next_sequence_ - 1;
+  return true;
+}
+
+Tail::SealedHalf Tail::Sealed() const {
+  if (!has_sealed_) return {};
+  return {.bytes = BytesOf(other()), .last_sequence = sealed_last_};
+}
+
+void Tail::Release() {
+  if (!has_sealed_) return;
+  header_->base_sequence = sealed_last_;
+  has_sealed_ = false;
+  Half& half = halves_[1 - active_];
+  half.end = half.begin;
+}
+
 std::vector<Record> Tail::Records() const {
-  std::vector<Record> records;
-  for (size_t at = kHeaderSpace; at < end_;) {
-    std::optional<DecodedRecord> decoded = DecodeRecord({memory_ + at, end_ - at});
-    if (!decoded) break;
-    at += decoded->size;
-    records.push_back(std::move(decoded->record));
-  }
+  std::vector<Record> records = DecodeRecords(Sealed().bytes);
+  for (Record& record : DecodeRecords(BytesOf(active()))) records.push_back(std::move(record));
   return records;
 }
 
 void Tail::Restart(uint64_t sequence) {
   header_->base_sequence = sequence;
   next_sequence_ = sequence + 1;
-  end_ = kHeaderSpace;
+  has_sealed_ = false;
+  for (Half& half : halves_) half.end = half.begin;
+}
+
+std::vector<Record> DecodeRecords(std::span<const char> bytes) {
+  std::vector<Record> records;
+  while (!bytes.empty()) {
+    std::optional<DecodedRecord> decoded = DecodeRecord(bytes);
+    if (!decoded) break;
+    bytes = bytes.subspan(decoded->size);
+    records.push_back(std::move(decoded->record));
+  }
+  return records;
 }
 
 }  // namespace plyfs

@@ -66,7 +66,7 @@ TEST_F(TailTest, RecordsOfBeforeAreGoneOnceItWasCleared) {
   std::unique_ptr<Tail> tail = Make();
   Put(*tail, "a");
   Put(*tail, "b");
-  tail->Clear();
+  tail->Restart(tail->NextSequence() - 1);
   EXPECT_TRUE(tail->empty());
   Put(*tail, "c");  // where "a" was; the bytes of "b" follow it still
   tail.reset();
@@ -98,14 +98,57 @@ TEST_F(TailTest, FillsUpAndSaysSo) {
   const std::string bytes = Put(*tail, std::string(255, 'x'));
   int count = 1;
   for (; tail->Append(bytes); ++count) tail->Appended(1);
-  EXPECT_EQ(count, static_cast<int>((Tail::kSize - 4096) / bytes.size()));
-  tail->Clear();
+  EXPECT_EQ(count, static_cast<int>(Tail::kHalf / bytes.size()));
+  tail->Restart(tail->NextSequence() - 1);
   EXPECT_TRUE(tail->Append(bytes));
+}
+
+TEST_F(TailTest, OneHalfTakesRecordsWhileTheOtherIsSealed) {
+  std::unique_ptr<Tail> tail = Make();
+  tail->Restart(10);
+  EXPECT_FALSE(tail->Seal()) << "there is nothing in it";
+  Put(*tail, "a");
+  Put(*tail, "b");
+  ASSERT_TRUE(tail->Seal());
+  EXPECT_FALSE(tail->Seal()) << "the other half is sealed already";
+  Put(*tail, "c");
+  EXPECT_EQ(tail->Sealed().last_sequence, 12u);
+  EXPECT_EQ(DecodeRecords(tail->Sealed().bytes).size(), 2u);
+  for (int reopened = 0; reopened < 2; ++reopened) {
+    EXPECT_TRUE(tail->has_sealed());
+    EXPECT_EQ(Names(*tail), (std::vector<std::string>{"a", "b", "c"}));
+    EXPECT_EQ(tail->NextSequence(), 14u);
+    tail = Open();
+  }
+  tail->Release();
+  EXPECT_EQ(tail->header().base_sequence, 12u);
+  tail = Open();
+  EXPECT_EQ(Names(*tail), std::vector<std::string>{"c"});
+  // Now the second half is the first one, and what the first still holds is old.
+  ASSERT_TRUE(tail->Seal());
+  Put(*tail, "d");
+  tail = Open();
+  EXPECT_EQ(Names(*tail), (std::vector<std::string>{"c", "d"}));
+  EXPECT_EQ(tail->Sealed().last_sequence, 13u);
+  tail->Release();
+  tail = Open();
+  EXPECT_EQ(Names(*tail), std::vector<std::string>{"d"});
+  EXPECT_FALSE(tail->has_sealed());
+}
+
+TEST_F(TailTest, ASealedHalfWithNothingBehindItIsTheOneThatTakesRecords) {
+  std::unique_ptr<Tail> tail = Make();
+  Put(*tail, "a");
+  ASSERT_TRUE(tail->Seal());
+  tail = Open();
+  EXPECT_FALSE(tail->has_sealed());
+  Put(*tail, "b");
+  EXPECT_EQ(Names(*Open()), (std::vector<std::string>{"a", "b"}));
 }
 
 TEST_F(TailTest, WhatIsNoTailIsRefused) {
   EXPECT_EQ(OpenError(), ENOENT);
-  for (const size_t size : {size_t{0}, size_t{1}, size_t{4096}, Tail::kSize - 1, Tail::kSize + 1}) {
+  for (const size_t size : {size_t{0}, size_t{1}, size_t{4096}, Tail::kSizeOfOneHalf, Tail::kSize - 1, Tail::kSize, Tail::kSize + 1}) {
     WriteFile(path(), std::string(size, 'x'));
     EXPECT_EQ(OpenError(), EINVAL) << size;
   }
@@ -202,7 +245,7 @@ TEST_F(TailTest, HasTheBytesOfVersionOne) {
 
 TEST_F(TailTest, ReadsVersionOne) {
   const std::string golden = Unhex(ReadFile(PLYFS_GOLDEN_TAIL));
-  std::string bytes(Tail::kSize, '\0');
+  std::string bytes(Tail::kSizeOfOneHalf, '\0');
   ASSERT_GT(golden.size(), 72u);
   bytes.replace(0, 72, golden, 0, 72);
   bytes.replace(4096, golden.size() - 72, golden, 72);
@@ -215,6 +258,7 @@ TEST_F(TailTest, ReadsVersionOne) {
   ASSERT_EQ(records.size(), 10u);
   EXPECT_EQ(records[5].old_name.text, "old");
   EXPECT_EQ(records[9].inode, 21u);
+  EXPECT_EQ(ReadFile(path()).size(), Tail::kSize);
 }
 
 }  // namespace
