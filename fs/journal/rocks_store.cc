@@ -83,7 +83,7 @@ class RocksStore final : public Store {
   uint64_t Applied() const override;
   bool damaged() const override { return damaged_.load(std::memory_order_relaxed); }
   Errno Sync() override;
-  Errno ForEachTouch(uint32_t first_epoch, const std::function<bool(const StoredTouch&)>& visit) const override;
+  Errno ForEachTouch(uint32_t first_epoch, const std::function<bool(StoredTouch&&)>& visit) const override;
   Errno ForEachOrigin(const std::function<void(const StoredOrigin&)>& visit) const override;
   Errno ForEachLinksRemoved(
       const std::function<void(uint64_t device, uint64_t inode, uint64_t removed)>& visit) const override;
@@ -91,6 +91,7 @@ class RocksStore final : public Store {
   std::optional<JournalName> Directory(uint64_t inode) const override;
   std::optional<StoredRename> Rename(const JournalName& name) const override;
   std::vector<JournalName> Aliases(uint64_t inode) const override;
+  bool HasAliases() const override { return rare_.aliases; }
   std::vector<StoredEvent> Events(uint64_t after, size_t limit) const override;
   uint64_t FirstEvent() const override;
   Errno PutCheckpoint(const StoredCheckpoint& checkpoint) override;
@@ -202,7 +203,7 @@ uint64_t RocksStore::Applied() const {
 
 Errno RocksStore::Sync() { return ToErrno(db_->SyncWAL()); }
 
-Errno RocksStore::ForEachTouch(uint32_t first_epoch, const std::function<bool(const StoredTouch&)>& visit) const {
+Errno RocksStore::ForEachTouch(uint32_t first_epoch, const std::function<bool(StoredTouch&&)>& visit) const {
   return ForEach(
       "t",
       [&](const Slice& key, const Slice& value) {
@@ -212,7 +213,7 @@ Errno RocksStore::ForEachTouch(uint32_t first_epoch, const std::function<bool(co
         touch.name.dir = reader.U64();
         touch.name.text = reader.Rest();
         touch.former = FormerFrom(value);
-        return visit(touch);
+        return visit(std::move(touch));
       },
       TouchPrefix(first_epoch));
 }
@@ -252,6 +253,7 @@ std::optional<JournalName> RocksStore::Directory(uint64_t inode) const {
 }
 
 std::optional<StoredRename> RocksStore::Rename(const JournalName& name) const {
+  if (!rare_.renames) return std::nullopt;
   const std::optional<std::string> value = Get(RenameKey(name));
   if (!value) return std::nullopt;
   return RenameFrom(*value);

@@ -75,7 +75,7 @@ class Store {
   virtual Errno Sync() = 0;
 
   // In the order of (epoch, directory, name); visit returns false to stop.
-  virtual Errno ForEachTouch(uint32_t first_epoch, const std::function<bool(const StoredTouch&)>& visit) const = 0;
+  virtual Errno ForEachTouch(uint32_t first_epoch, const std::function<bool(StoredTouch&&)>& visit) const = 0;
   virtual Errno ForEachOrigin(const std::function<void(const StoredOrigin&)>& visit) const = 0;
   virtual Errno ForEachLinksRemoved(
       const std::function<void(uint64_t device, uint64_t inode, uint64_t removed)>& visit) const = 0;
@@ -83,6 +83,8 @@ class Store {
   virtual std::optional<JournalName> Directory(uint64_t inode) const = 0;
   virtual std::optional<StoredRename> Rename(const JournalName& name) const = 0;
   virtual std::vector<JournalName> Aliases(uint64_t inode) const = 0;
+  // Whether there may be aliases of any file.
+  virtual bool HasAliases() const = 0;
 
   virtual std::vector<StoredEvent> Events(uint64_t after, size_t limit) const = 0;
   // Events before this one have been dropped.

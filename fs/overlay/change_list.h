@@ -1,5 +1,5 @@
 // change_list.h: the list of changes: each name that the journal has is looked at, in the upper and in the lowers.
-// Not here: recording (recording.h), comparing with the whole upper (journal_check.h).
+// Not here: what a name is now (change_judge.h), recording (recording.h), comparing with the whole upper (journal_check.h).
 // Thread safety: any thread; a list made while the union changes shows each name before or after its change.
 //
 // Cost: the number of names recorded; lowers are walked only for hard links some of whose names nobody has looked up yet.

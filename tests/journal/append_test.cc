@@ -77,7 +77,7 @@ TEST_F(AppendTest, WhatIsInBothHalvesOutlivesTheJournal) {
 }
 
 // A user may have as many processes as he is allowed to; RocksDB needs threads of its own. The server must go on.
-TEST_F(AppendTest, IsLostAndNoMoreWhereThereCanBeNoThread) {
+TEST_F(AppendTest, AFaultOfMakingThreadsLosesItAndNoMore) {
   journal_.reset();
   ASSERT_EQ(::fchown(work_.get(), 65534, 65534), 0);
   const pid_t child = ::fork();
