@@ -84,6 +84,7 @@ class RocksStore final : public Store {
   bool damaged() const override { return damaged_.load(std::memory_order_relaxed); }
   Errno Sync() override;
   Errno ForEachTouch(uint32_t first_epoch, const std::function<bool(StoredTouch&&)>& visit) const override;
+  Errno ForEachTouchIn(uint64_t dir, uint32_t last_epoch, const std::function<void(const StoredTouch&)>& visit) const override;
   Errno ForEachOrigin(const std::function<void(const StoredOrigin&)>& visit) const override;
   Errno ForEachLinksRemoved(
       const std::function<void(uint64_t device, uint64_t inode, uint64_t removed)>& visit) const override;
@@ -205,17 +206,17 @@ Errno RocksStore::Sync() { return ToErrno(db_->SyncWAL()); }
 
 Errno RocksStore::ForEachTouch(uint32_t first_epoch, const std::function<bool(StoredTouch&&)>& visit) const {
   return ForEach(
-      "t",
-      [&](const Slice& key, const Slice& value) {
-        FieldReader reader = ReaderOf(key, 1);
-        StoredTouch touch;
-        touch.epoch = reader.U32();
-        touch.name.dir = reader.U64();
-        touch.name.text = reader.Rest();
-        touch.former = FormerFrom(value);
-        return visit(std::move(touch));
-      },
-      TouchPrefix(first_epoch));
+      "t", [&](const Slice& key, const Slice& value) { return visit(TouchFrom(key, value)); }, TouchPrefix(first_epoch));
+}
+
+Errno RocksStore::ForEachTouchIn(uint64_t dir, uint32_t last_epoch, const std::function<void(const StoredTouch&)>& visit) const {
+  for (uint32_t epoch = 0; epoch <= last_epoch; ++epoch) {
+    RETURN_IF_ERROR(ForEach(TouchKey(epoch, {.dir = dir}), [&](const Slice& key, const Slice& value) {
+      visit(TouchFrom(key, value));
+      return true;
+    }));
+  }
+  return kOk;
 }
 
 Errno RocksStore::ForEachOrigin(const std::function<void(const StoredOrigin&)>& visit) const {

@@ -76,6 +76,8 @@ class Store {
 
   // In the order of (epoch, directory, name); visit returns false to stop.
   virtual Errno ForEachTouch(uint32_t first_epoch, const std::function<bool(StoredTouch&&)>& visit) const = 0;
+  // Those of one directory in epochs up to `last_epoch`, by epoch.
+  virtual Errno ForEachTouchIn(uint64_t dir, uint32_t last_epoch, const std::function<void(const StoredTouch&)>& visit) const = 0;
   virtual Errno ForEachOrigin(const std::function<void(const StoredOrigin&)>& visit) const = 0;
   virtual Errno ForEachLinksRemoved(
       const std::function<void(uint64_t device, uint64_t inode, uint64_t removed)>& visit) const = 0;

@@ -99,6 +99,15 @@ inline FormerState FormerFrom(const Slice& value) {
   return former;
 }
 
+inline StoredTouch TouchFrom(const Slice& key, const Slice& value) {
+  FieldReader reader = ReaderOf(key, 1);
+  StoredTouch touch{.epoch = reader.U32()};
+  touch.name.dir = reader.U64();
+  touch.name.text = reader.Rest();
+  touch.former = FormerFrom(value);
+  return touch;
+}
+
 inline StoredRename RenameFrom(const Slice& value) {
   FieldReader reader = ReaderOf(value);
   StoredRename rename;

@@ -3,6 +3,8 @@
 
 #include <dirent.h>
 
+#include <deque>
+
 #include "fs/journal/journal.h"
 #include "fs/layer/whiteout.h"
 #include "fs/overlay/change_list.h"
@@ -28,30 +30,35 @@ class PartNames {
 
   // False if there are more than `limit`, or the directory cannot be read.
   bool Read(int fd, size_t limit) {
-    return ListDirectory(fd, [&](const RawDirEntry& entry) -> Errno {
-             if (entries_.size() >= limit) return ECANCELED;
-             has_wh_ |= HasWhPrefix(entry.name);
-             entries_.try_emplace(entry.name, Seen{.type = entry.type});
-             return kOk;
-           }).ok();
+    std::vector<std::pair<size_t, uint8_t>> found;  // where the name begins in text_, DT_*
+    const Errno error = ListDirectory(fd, [&](const RawDirEntry& entry) -> Errno {
+      if (found.size() >= limit) return ECANCELED;
+      has_wh_ |= HasWhPrefix(entry.name);
+      found.emplace_back(text_.size(), entry.type);
+      text_.append(entry.name).push_back('\0');
+      return kOk;
+    });
+    if (!error.ok()) return false;
+    types_.reserve(found.size());
+    for (const auto& [begin, type] : found) types_.try_emplace(text_.data() + begin, type);
+    return true;
   }
 
-  struct Seen {
-    uint8_t type = DT_UNKNOWN;
-  };
-  const Seen* Find(std::string_view name) const {
-    const auto found = entries_.find(absl::string_view(name.data(), name.size()));
-    return found == entries_.end() ? nullptr : &found->second;
+  // DT_*, if there is such a name.
+  std::optional<uint8_t> Find(std::string_view name) const {
+    const auto found = types_.find(absl::string_view(name.data(), name.size()));
+    return found == types_.end() ? std::nullopt : std::optional<uint8_t>(found->second);
   }
   // A device may be a whiteout, and so may a file where attributes make them.
-  bool IsCertain(const Seen& seen) const {
-    return seen.type != DT_UNKNOWN && seen.type != DT_CHR && !(part_.xattr_whiteouts && seen.type == DT_REG);
+  bool IsCertain(uint8_t type) const {
+    return type != DT_UNKNOWN && type != DT_CHR && !(part_.xattr_whiteouts && type == DT_REG);
   }
   bool has_wh() const { return has_wh_; }
 
  private:
   const DirPart part_;
-  absl::flat_hash_map<std::string, Seen> entries_;
+  std::string text_;  // NUL-terminated names
+  absl::flat_hash_map<absl::string_view, uint8_t> types_;
   bool has_wh_ = false;
 };
 
@@ -82,22 +89,22 @@ class DirectoryNames {
     knows_lowers_ = with_lowers;
   }
 
-  // What the upper has under the name, if that is certain; null says nothing. With `has_links` only a file of one name is.
-  const PartNames::Seen* InUpper(const std::string& name, bool has_links) const {
-    if (!upper_fd_ || HasWhPrefix(name)) return nullptr;
-    const PartNames::Seen* seen = parts_.front().Find(name);
-    if (seen == nullptr || !parts_.front().IsCertain(*seen)) return nullptr;
-    if (!has_links) return seen;
+  // What the upper has under the name (DT_*), if that is certain. With `has_links` only a file of one name is.
+  std::optional<uint8_t> InUpper(const std::string& name, bool has_links) const {
+    if (!upper_fd_ || HasWhPrefix(name)) return std::nullopt;
+    const std::optional<uint8_t> type = parts_.front().Find(name);
+    if (!type || !parts_.front().IsCertain(*type)) return std::nullopt;
+    if (!has_links) return type;
     const Result<struct statx> stat = StatObject({.dir = upper_fd_->fd.get(), .name = name.c_str()});
-    return stat.ok() && stat->stx_nlink == 1 ? seen : nullptr;
+    return stat.ok() && stat->stx_nlink == 1 ? type : std::nullopt;
   }
 
   // Whether the lowers show it, if that is certain.
   std::optional<bool> ShownByLowers(std::string_view name) const {
     if (!knows_lowers_) return std::nullopt;
     for (size_t i = 1; i < parts_.size(); ++i) {
-      if (const PartNames::Seen* seen = parts_[i].Find(name)) {
-        return parts_[i].IsCertain(*seen) ? std::optional<bool>(true) : std::nullopt;
+      if (const std::optional<uint8_t> type = parts_[i].Find(name)) {
+        return parts_[i].IsCertain(*type) ? std::optional<bool>(true) : std::nullopt;
       }
       if (parts_[i].has_wh()) return std::nullopt;
     }
@@ -105,7 +112,7 @@ class DirectoryNames {
   }
 
  private:
-  std::vector<PartNames> parts_;
+  std::deque<PartNames> parts_;  // they refer to themselves
   FdRef upper_fd_;  // null: the upper's names are not known
   bool knows_lowers_ = false;
 };
@@ -138,19 +145,22 @@ Errno ChangeJudge::AddDirectory(const TouchedDirectory& touched) {
   if (!dir || dir->dir->upper_inode != touched.inode) return kOk;  // another directory stands there now
   DirectoryNames names;
   names.Read(core_, dir, touched.names.size(), !options_.since_checkpoint);
+  ChangeTree::Directory& listed = tree_.At(touched.path);
   for (const TouchedName& name : touched.names) {
     const std::optional<bool> existed =
         options_.since_checkpoint ? std::optional<bool>(name.former.existed) : names.ShownByLowers(name.text);
-    const PartNames::Seen* seen = existed && name.rename == nullptr ? names.InUpper(name.text, has_links_) : nullptr;
+    std::optional<uint8_t> type;
+    if (existed && name.rename == nullptr) type = names.InUpper(name.text, has_links_);
     std::optional<Change> change;
-    if (seen != nullptr && seen->type != DT_DIR) {
-      change = Change{.kind = *existed ? ChangeKind::kChanged : ChangeKind::kAdded, .type = DTTOIF(seen->type)};
+    if (type && *type != DT_DIR) {
+      change.emplace(Change{.kind = *existed ? ChangeKind::kChanged : ChangeKind::kAdded, .type = DTTOIF(*type)});
     } else {
       ASSIGN_OR_RETURN(change, Judge(dir, name));
     }
     if (!change) continue;
-    change->path = touched.path + "/" + name.text;
-    tree_.Insert(std::move(*change));
+    change->path.reserve(touched.path.size() + 1 + name.text.size());
+    change->path.append(touched.path).append("/").append(name.text);
+    tree_.Insert(listed, std::move(*change));
   }
   return kOk;
 }

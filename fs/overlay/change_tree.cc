@@ -43,10 +43,11 @@ void Emit(ChangeTree::Directory& dir, const std::string& path, std::vector<Chang
   auto child = dir.children.begin();
   const auto child_path = [&] { return path + "/" + child->first; };
   for (Change& change : dir.changes) {
-    const std::string name(NameOf(change.path));
+    const std::string_view name = NameOf(change.path);
     for (; child != dir.children.end() && child->first < name; ++child) EmitImplied(child->second, child_path(), out);
+    const bool has_inside = child != dir.children.end() && child->first == name;
     out->push_back(std::move(change));
-    if (child == dir.children.end() || child->first != name) continue;
+    if (!has_inside) continue;
     Emit(child->second, child_path(), out);
     ++child;
   }
@@ -85,12 +86,17 @@ const Change* ChangeTree::Find(std::string_view path) const {
 }
 
 void ChangeTree::Insert(Change change) {
-  has_renames_ |= !change.renamed_from.empty();
   if (change.path == "/") {
     of_root_ = {std::move(change)};
     return;
   }
-  std::vector<Change>& changes = At(ParentOf(change.path)).changes;
+  Directory& dir = At(ParentOf(change.path));
+  Insert(dir, std::move(change));
+}
+
+void ChangeTree::Insert(Directory& dir, Change change) {
+  has_renames_ |= !change.renamed_from.empty();
+  std::vector<Change>& changes = dir.changes;
   // Names come in order, as a rule.
   if (changes.empty() || NameOf(changes.back().path) < NameOf(change.path)) {
     changes.push_back(std::move(change));

@@ -25,6 +25,8 @@ class ChangeTree {
   const Change* Find(std::string_view path) const;
   // In its place; one that is there already for the same path goes.
   void Insert(Change change);
+  // The same where its directory is known.
+  void Insert(Directory& dir, Change change);
 
   // All changes; a directory comes before what is in it, names in the order of their bytes. Directories that hold a change and are
   // none themselves are there as changed ones. The tree is empty afterwards.

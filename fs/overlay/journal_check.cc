@@ -11,39 +11,58 @@
 namespace plyfs {
 namespace {
 
-// What the journal knows, by directory.
-struct Known {
-  uint32_t epoch = 0;
-  int64_t checkpoint_ns = 0;                               // when the last checkpoint was made; 0: there is none
-  std::map<uint64_t, std::map<std::string, bool>> names;   // touched in any epoch; whether nothing is there any more
-  std::map<uint64_t, JournalName> directories;             // where it thinks they are
+using KnownNames = std::map<std::string, bool>;  // touched in any epoch; whether nothing is there any more
 
-  bool Has(uint64_t dir, const std::string& name) const {
-    const auto found = names.find(dir);
-    return found != names.end() && found->second.contains(name);
+// What the journal knows. Names are read for the directories that are asked for.
+class Known {
+ public:
+  explicit Known(Core& core) : core_(&core) {}
+
+  Errno Read() {
+    const Errno error = TryRead();
+    // It was damaged: now there is a new one.
+    return error == EUCLEAN ? TryRead() : error;
   }
+
+  uint32_t epoch() const { return epoch_; }
+  int64_t checkpoint_ns() const { return checkpoint_ns_; }
+  const std::map<uint64_t, JournalName>& directories() const { return directories_; }
+  // As they were when they were asked for first.
+  const KnownNames& NamesIn(uint64_t dir) {
+    const auto [found, is_new] = names_.try_emplace(dir);
+    if (is_new) {
+      const Errno error = core_->journal->WithStore([&](Store& store, uint32_t /*epoch*/) {
+        // They come by epoch: the last one counts.
+        return store.ForEachTouchIn(dir, epoch_, [&](const StoredTouch& touch) {
+          found->second[touch.name.text] = touch.former.gone;
+        });
+      });
+      if (error_.ok()) error_ = error;
+    }
+    return found->second;
+  }
+  bool Has(uint64_t dir, const std::string& name) { return NamesIn(dir).contains(name); }
+  // The first of its reading.
+  Errno error() const { return error_; }
+
+ private:
+  Errno TryRead() {
+    *this = Known(*core_);
+    return core_->journal->WithStore([&](Store& store, uint32_t epoch) -> Errno {
+      epoch_ = epoch;
+      ASSIGN_OR_RETURN(const std::vector<StoredCheckpoint> checkpoints, store.Checkpoints());
+      for (const StoredCheckpoint& checkpoint : checkpoints) checkpoint_ns_ = checkpoint.created_ns;
+      return store.ForEachDirectory([&](uint64_t inode, const JournalName& place) { directories_[inode] = place; });
+    });
+  }
+
+  Core* core_;
+  uint32_t epoch_ = 0;
+  int64_t checkpoint_ns_ = 0;  // when the last checkpoint was made; 0: there is none
+  std::map<uint64_t, JournalName> directories_;  // where it thinks they are
+  std::map<uint64_t, KnownNames> names_;
+  Errno error_;
 };
-
-Errno TryReadKnown(Core& core, Known* known) {
-  return core.journal->WithStore([&](Store& store, uint32_t epoch) -> Errno {
-    *known = {.epoch = epoch};
-    ASSIGN_OR_RETURN(const std::vector<StoredCheckpoint> checkpoints, store.Checkpoints());
-    for (const StoredCheckpoint& checkpoint : checkpoints) known->checkpoint_ns = checkpoint.created_ns;
-    // They come by epoch: the last one counts.
-    RETURN_IF_ERROR(store.ForEachTouch(0, [&](const StoredTouch& touch) {
-      known->names[touch.name.dir][touch.name.text] = touch.former.gone;
-      return true;
-    }));
-    return store.ForEachDirectory(
-        [&](uint64_t inode, const JournalName& place) { known->directories[inode] = place; });
-  });
-}
-
-Errno ReadKnown(Core& core, Known* known) {
-  const Errno error = TryReadKnown(core, known);
-  // It was damaged: now there is a new one.
-  return error == EUCLEAN ? TryReadKnown(core, known) : error;
-}
 
 void Touch(Core& core, const Node& parent, const std::string& name, const FormerState& former) {
   absl::ReaderMutexLock tree(&core.tree_mutex);
@@ -53,15 +72,15 @@ void Touch(Core& core, const Node& parent, const std::string& name, const Former
 // The journal has a directory where it is.
 bool IsPlaced(const Known& known, const Node& dir) {
   if (!dir.name.parent) return true;
-  const auto place = known.directories.find(dir.dir->upper_inode);
-  return place != known.directories.end() &&
+  const auto place = known.directories().find(dir.dir->upper_inode);
+  return place != known.directories().end() &&
          place->second == JournalName{.dir = dir.name.parent->dir->upper_inode, .text = dir.name.text};
 }
 
 // It has it in another place, or nowhere though it has names in it.
-bool IsMisplaced(const Known& known, const Node& dir) {
+bool IsMisplaced(Known& known, const Node& dir) {
   const uint64_t inode = dir.dir->upper_inode;
-  return !IsPlaced(known, dir) && (known.names.contains(inode) || known.directories.contains(inode));
+  return !IsPlaced(known, dir) && (!known.NamesIn(inode).empty() || known.directories().contains(inode));
 }
 
 void RecordAlias(Core& core, const UpperName& name) {
@@ -86,14 +105,14 @@ struct RescanSince {
 // Reads the directories in doubt and records what differs.
 class Rescan {
  public:
-  Rescan(Core& core, const Known& known, const RescanSince& since) : core_(core), known_(known), since_(since) {}
+  Rescan(Core& core, Known& known, const RescanSince& since) : core_(core), known_(known), since_(since) {}
 
   Errno Everything() { return Walk({core_.nodes.root()}, [](const Node&) { return true; }); }
 
   // Only directories that changed since then; of what is found in them, those that are new too.
   Errno Changed() {
     std::vector<NodeRef> start = {core_.nodes.root()};
-    for (const auto& [inode, place] : known_.directories) {
+    for (const auto& [inode, place] : known_.directories()) {
       const std::optional<std::string> path = PathOf(inode);
       if (!path) continue;
       ASSIGN_OR_RETURN(NodeRef dir, FindDirectoryAt(core_, *path));
@@ -108,8 +127,8 @@ class Rescan {
     std::string path;
     for (int depth = 0; depth < 4096; ++depth) {
       if (inode == core_.nodes.root()->dir->upper_inode) return path;
-      const auto place = known_.directories.find(inode);
-      if (place == known_.directories.end()) return std::nullopt;
+      const auto place = known_.directories().find(inode);
+      if (place == known_.directories().end()) return std::nullopt;
       path.insert(0, "/").insert(1, place->second.text);
       inode = place->second.dir;
     }
@@ -132,8 +151,8 @@ class Rescan {
     if (!name.is_directory && name.nlink > 1) RecordAlias(core_, name);
     if (!known) return Touch(core_, *name.parent, name.text, {.existed = name.below});
     // Changed after the last checkpoint, as far as its time tells.
-    if (known_.epoch > 0 && name.ctime_ns >= since_.file_ns) {
-      const bool same_directory = name.is_directory && known_.directories.contains(name.inode);
+    if (known_.epoch() > 0 && name.ctime_ns >= since_.file_ns) {
+      const bool same_directory = name.is_directory && known_.directories().contains(name.inode);
       Touch(core_, *name.parent, name.text, {.existed = true, .upper_dir = same_directory ? name.inode : 0});
     }
   }
@@ -142,24 +161,22 @@ class Rescan {
   void RecordMissing(const UpperDirectory& dir) {
     // Also where nothing is to be recorded yet: only directories that are known are looked at after an edit.
     if (!IsPlaced(known_, *dir.node)) RecordPlace(core_, *dir.node);
-    if (known_.epoch == 0) return;
-    const auto names = known_.names.find(dir.node->dir->upper_inode);
-    if (names == known_.names.end()) return;
-    for (const auto& [name, gone] : names->second) {
+    if (known_.epoch() == 0) return;
+    for (const auto& [name, gone] : known_.NamesIn(dir.node->dir->upper_inode)) {
       if (gone || std::binary_search(dir.names.begin(), dir.names.end(), name)) continue;
       Touch(core_, *dir.node, name, {.existed = true});
     }
   }
 
   Core& core_;
-  const Known& known_;
+  Known& known_;
   const RescanSince since_;
 };
 
 // Compares without believing anything.
 class Check {
  public:
-  Check(Core& core, const Known& known, bool repair) : core_(core), known_(known), repair_(repair) {}
+  Check(Core& core, Known& known, bool repair) : core_(core), known_(known), repair_(repair) {}
 
   Errno Run() {
     RETURN_IF_ERROR(WalkUpper(core_, {core_.nodes.root()},
@@ -201,7 +218,7 @@ class Check {
   }
 
   Core& core_;
-  const Known& known_;
+  Known& known_;
   const bool repair_;
   std::vector<FsckFinding> findings_;
 };
@@ -210,29 +227,30 @@ class Check {
 
 Errno ResolveDoubt(Core& core) {
   if (!core.journal->doubt().any()) return kOk;
-  Known known;
-  RETURN_IF_ERROR(ReadKnown(core, &known));
+  Known known(core);
+  RETURN_IF_ERROR(known.Read());
   {
     // No operation is between its record, which may have been lost, and its change.
     absl::MutexLock tree(&core.tree_mutex);
     core.journal->StartVerifying();
   }
   const Journal::Doubt doubt = core.journal->doubt();
-  RescanSince since{.directory_ns = doubt.changed_since_ns, .file_ns = known.checkpoint_ns};
+  RescanSince since{.directory_ns = doubt.changed_since_ns, .file_ns = known.checkpoint_ns()};
   // All that is not known to be older counts as changed since the last checkpoint.
   if (doubt.power_failed) since.file_ns = INT64_MIN;
   else if (!doubt.everything) since.file_ns = std::max(since.file_ns, since.directory_ns);
   if (doubt.everything) since.directory_ns = INT64_MIN;
   Rescan rescan(core, known, since);
   RETURN_IF_ERROR(doubt.everything ? rescan.Everything() : rescan.Changed());
+  RETURN_IF_ERROR(known.error());
   core.journal->Verified();
   return kOk;
 }
 
 Result<std::vector<FsckFinding>> CompareWithUpper(Core& core, bool repair) {
   std::vector<FsckFinding> findings;
-  Known known;
-  const Errno readable = ReadKnown(core, &known);
+  Known known(core);
+  const Errno readable = known.Read();
   if (!readable.ok() && !repair) {
     findings.push_back({.kind = "corrupt", .detail = "the database cannot be read", .repaired = false});
     return findings;
@@ -253,6 +271,7 @@ Result<std::vector<FsckFinding>> CompareWithUpper(Core& core, bool repair) {
   if (repair) RETURN_IF_ERROR(ResolveDoubt(core));
   Check check(core, known, repair);
   RETURN_IF_ERROR(check.Run());
+  RETURN_IF_ERROR(known.error());
   for (FsckFinding& finding : check.TakeFindings()) findings.push_back(std::move(finding));
   return findings;
 }
