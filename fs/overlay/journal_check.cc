@@ -268,11 +268,12 @@ Result<std::vector<FsckFinding>> CompareWithUpper(Core& core, bool repair) {
                                   "without journal); the upper directory has to be read once",
                         .repaired = repair});
   }
-  if (repair) RETURN_IF_ERROR(ResolveDoubt(core));
+  // Before anything is mended, which would be found known.
   Check check(core, known, repair);
   RETURN_IF_ERROR(check.Run());
   RETURN_IF_ERROR(known.error());
   for (FsckFinding& finding : check.TakeFindings()) findings.push_back(std::move(finding));
+  if (repair) RETURN_IF_ERROR(ResolveDoubt(core));
   return findings;
 }
 
