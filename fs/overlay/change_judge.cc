@@ -7,8 +7,8 @@
 
 #include "fs/journal/journal.h"
 #include "fs/layer/whiteout.h"
-#include "fs/overlay/change_list.h"
 #include "fs/overlay/discover.h"
+#include "fs/overlay/journal_paths.h"
 #include "fs/overlay/link_index.h"
 #include "fs/overlay/locate.h"
 #include "fs/overlay/lower_links.h"
@@ -200,9 +200,9 @@ Errno ChangeJudge::AddHardLinks() {
   for (const LinkedFile& file : linked_) {
     std::vector<std::string> names;
     RETURN_IF_ERROR(core_.journal->WithStore([&](Store& store, uint32_t /*epoch*/) -> Errno {
-      JournalPaths paths(store);
+      JournalPaths paths(core_.nodes.root()->dir->upper_inode, store);
       for (const JournalName& alias : store.Aliases(file.upper_inode)) {
-        if (std::optional<std::string> path = paths.Of(core_.nodes.root()->dir->upper_inode, alias)) {
+        if (std::optional<std::string> path = paths.Of(alias)) {
           names.push_back(std::move(*path));
         }
       }

@@ -7,12 +7,10 @@
 #include "fs/overlay/change_judge.h"
 #include "fs/overlay/change_tree.h"
 #include "fs/overlay/journal_check.h"
+#include "fs/overlay/journal_paths.h"
 
 namespace plyfs {
 namespace {
-
-// Directories one below the other; more is a circle of damaged records.
-constexpr int kMaxDepth = 4096;
 
 // What the journal has, read in one go.
 struct JournalView {
@@ -47,17 +45,16 @@ Result<std::vector<StoredTouch>> ReadTouches(const Store& store, uint32_t first_
 }
 
 Errno ReadJournal(Core& core, const std::string& checkpoint, JournalView* view) {
-  const uint64_t root = core.nodes.root()->dir->upper_inode;
   return core.journal->WithStore([&](Store& store, uint32_t /*epoch*/) -> Errno {
     ASSIGN_OR_RETURN(const StoredCheckpoint since, FindCheckpoint(store, checkpoint));
     view->options = {.since_checkpoint = !checkpoint.empty(), .since_ns = since.created_ns, .has_aliases = store.HasAliases()};
     ASSIGN_OR_RETURN(std::vector<StoredTouch> touches, ReadTouches(store, since.epoch));
-    JournalPaths paths(store);
+    JournalPaths paths(core.nodes.root()->dir->upper_inode, store);
     for (size_t i = 0; i < touches.size();) {
       const uint64_t inode = touches[i].name.dir;
       size_t end = i;
       while (end < touches.size() && touches[end].name.dir == inode) ++end;
-      std::optional<std::string> path = paths.OfDirectory(root, inode);
+      std::optional<std::string> path = paths.OfDirectory(inode);
       if (!path) {  // a directory that has gone
         i = end;
         continue;
@@ -76,36 +73,6 @@ Errno ReadJournal(Core& core, const std::string& checkpoint, JournalView* view) 
     return kOk;
   });
 }
-
-}  // namespace
-
-std::optional<std::string> JournalPaths::OfDirectory(uint64_t root_inode, uint64_t inode) {
-  if (inode == root_inode || inode == 0) return std::string();
-  if (const auto found = known_.find(inode); found != known_.end()) return found->second;
-  std::vector<std::string> names;
-  std::optional<std::string> path;
-  for (uint64_t at = inode; names.size() < kMaxDepth;) {
-    const std::optional<JournalName> place = store_.Directory(at);
-    if (!place) break;
-    names.push_back(place->text);
-    at = place->dir;
-    if (at != root_inode) continue;
-    path.emplace();
-    for (size_t i = names.size(); i-- > 0;) *path += "/" + names[i];
-    break;
-  }
-  known_.emplace(inode, path);
-  return path;
-}
-
-std::optional<std::string> JournalPaths::Of(uint64_t root_inode, const JournalName& name) {
-  if (name.dir == 0) return std::string("/");
-  const std::optional<std::string> dir = OfDirectory(root_inode, name.dir);
-  if (!dir) return std::nullopt;
-  return *dir + "/" + name.text;
-}
-
-namespace {
 
 Result<std::vector<Change>> TryListChanges(Core& core, const std::string& since_checkpoint) {
   RETURN_IF_ERROR(ResolveDoubt(core));

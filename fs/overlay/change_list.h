@@ -16,17 +16,4 @@ namespace plyfs {
 // See Overlay::Changes.
 Result<std::vector<Change>> ListChanges(Core& core, const std::string& since_checkpoint);
 
-// The union's path of a name of the journal; nullopt if its directory is not known.
-class JournalPaths {
- public:
-  explicit JournalPaths(const Store& store) : store_(store) {}
-  // "" for the root, else "/a/b".
-  std::optional<std::string> OfDirectory(uint64_t root_inode, uint64_t inode);
-  std::optional<std::string> Of(uint64_t root_inode, const JournalName& name);
-
- private:
-  const Store& store_;
-  absl::flat_hash_map<uint64_t, std::optional<std::string>> known_;
-};
-
 }  // namespace plyfs

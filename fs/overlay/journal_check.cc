@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <map>
 
-#include "fs/overlay/change_list.h"
+#include "fs/overlay/journal_paths.h"
+#include "fs/overlay/locate.h"
 #include "fs/overlay/recording.h"
 #include "fs/overlay/upper_walk.h"
 
@@ -112,8 +113,12 @@ class Rescan {
   // Only directories that changed since then; of what is found in them, those that are new too.
   Errno Changed() {
     std::vector<NodeRef> start = {core_.nodes.root()};
+    JournalPaths paths(core_.nodes.root()->dir->upper_inode, [this](uint64_t inode) -> std::optional<JournalName> {
+      const auto place = known_.directories().find(inode);
+      return place == known_.directories().end() ? std::nullopt : std::optional<JournalName>(place->second);
+    });
     for (const auto& [inode, place] : known_.directories()) {
-      const std::optional<std::string> path = PathOf(inode);
+      const std::optional<std::string> path = paths.OfDirectory(inode);
       if (!path) continue;
       ASSIGN_OR_RETURN(NodeRef dir, FindDirectoryAt(core_, *path));
       if (dir && dir->dir->upper_inode == inode) start.push_back(std::move(dir));
@@ -123,18 +128,6 @@ class Rescan {
   }
 
  private:
-  std::optional<std::string> PathOf(uint64_t inode) const {
-    std::string path;
-    for (int depth = 0; depth < 4096; ++depth) {
-      if (inode == core_.nodes.root()->dir->upper_inode) return path;
-      const auto place = known_.directories().find(inode);
-      if (place == known_.directories().end()) return std::nullopt;
-      path.insert(0, "/").insert(1, place->second.text);
-      inode = place->second.dir;
-    }
-    return std::nullopt;
-  }
-
   Errno Walk(const std::vector<NodeRef>& start, std::function<bool(const Node&)> descend) {
     return WalkUpper(core_, start,
                      {.enter = [this](const UpperDirectory& dir) {
@@ -190,13 +183,11 @@ class Check {
   std::vector<FsckFinding> TakeFindings() { return std::move(findings_); }
 
  private:
+  // "" for the root, else "/a/b".
   std::string PathOf(const Node& dir) {
     absl::ReaderMutexLock tree(&core_.tree_mutex);
-    std::string path;
-    for (const Node* at = &dir; at->name.parent; at = at->name.parent.get()) {
-      path.insert(0, "/").insert(1, at->name.text);
-    }
-    return path;
+    const std::string path = LayerPath(dir, LayerIndex::kUpper);
+    return path.empty() ? path : "/" + path;
   }
 
   void CheckName(const UpperName& name) {

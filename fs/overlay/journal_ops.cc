@@ -4,6 +4,7 @@
 #include "fs/overlay/change_list.h"
 #include "fs/overlay/core.h"
 #include "fs/overlay/journal_check.h"
+#include "fs/overlay/journal_paths.h"
 #include "fs/overlay/overlay.h"
 
 namespace plyfs {
@@ -25,9 +26,9 @@ Result<std::vector<ChangeEvent>> ReadEvents(Core& core, uint64_t sequence, size_
     if (sequence != 0 && sequence + 1 < store.FirstEvent()) {
       events.push_back({.sequence = store.FirstEvent() - 1, .kind = ChangeEvent::Kind::kLost});
     }
-    JournalPaths paths(store);
+    JournalPaths paths(core.nodes.root()->dir->upper_inode, store);
     for (const StoredEvent& stored : store.Events(sequence, limit)) {
-      std::optional<std::string> path = paths.Of(core.nodes.root()->dir->upper_inode, stored.name);
+      std::optional<std::string> path = paths.Of(stored.name);
       // Its directory has gone since: so has the name, and the event that says so has come or will come.
       if (!path) continue;
       events.push_back({.sequence = stored.sequence,
