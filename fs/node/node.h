@@ -71,6 +71,7 @@ struct DirState {
   std::unique_ptr<std::map<LayerIndex, std::string>> redirects;
   uint32_t version = 0;  // counts changes of the set of names, so that a listing knows that it is old
   uint64_t upper_inode = 0;  // of the upper part; 0: it has none, or not yet
+  int64_t upper_birth_ns = 0;  // of that inode, whose number may be used again; 0: not known
   std::atomic<bool> recorded = false;  // the journal knows where the upper part is
   mutable std::atomic<uint32_t> lost_name_stamp = 0;  // Journal::stamp() when it was recorded that a name in it went
   bool removed = false;  // rmdir has been: nothing can be looked up or made in it

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "absl/cleanup/cleanup.h"
+#include "fs/layer/file_time.h"
 #include "fs/overlay/copy_up.h"
 #include "fs/overlay/file_io.h"
 #include "fs/overlay/locate.h"
@@ -13,12 +14,10 @@
 namespace plyfs {
 namespace {
 
-timespec ToTimespec(const statx_timestamp& time) { return {.tv_sec = time.tv_sec, .tv_nsec = time.tv_nsec}; }
-
 // UTIME_NOW resolved here: no file remembers this time.
-statx_timestamp ToStatxTime(timespec time) {
+statx_timestamp Remembered(timespec time) {
   if (time.tv_nsec == UTIME_NOW) ::clock_gettime(CLOCK_REALTIME, &time);
-  return {.tv_sec = time.tv_sec, .tv_nsec = static_cast<uint32_t>(time.tv_nsec)};
+  return ToStatxTime(time);
 }
 
 uint32_t ShownLinks(const Core& core, const Node& node, const struct statx& stat) {
@@ -111,8 +110,8 @@ Errno ChangeRemoved(Core& core, Node& node, const AttrChange& change) {
   if (uid) stat.stx_uid = *uid;
   if (gid) stat.stx_gid = *gid;
   if (change.mode) stat.stx_mode = S_IFDIR | (*change.mode & 07777);
-  if (change.atime) stat.stx_atime = ToStatxTime(*change.atime);
-  if (change.mtime) stat.stx_mtime = ToStatxTime(*change.mtime);
+  if (change.atime) stat.stx_atime = Remembered(*change.atime);
+  if (change.mtime) stat.stx_mtime = Remembered(*change.mtime);
   return kOk;
 }
 

@@ -224,7 +224,7 @@ Errno ChangeJudge::NoteNamelessCopies() {
     if (IsCountBeside(entry.name)) return kOk;
     const Result<struct statx> stat = StatObject({.dir = index, .name = entry.name});
     if (!stat.ok() || stat->stx_nlink > 1) return kOk;
-    if (stat->stx_ctime.tv_sec * 1000000000 + stat->stx_ctime.tv_nsec < options_.since_ns) return kOk;
+    if (NsOf(stat->stx_ctime) < options_.since_ns) return kOk;
     linked_.push_back({.upper_inode = stat->stx_ino, .ino = core_.numbers.FromUpper(*stat), .index_name = entry.name});
     return kOk;
   });

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "fs/layer/file_time.h"
 #include "fs/layer/override_stat.h"
 #include "fs/overlay/file_io.h"
 #include "fs/overlay/link_index.h"
@@ -100,9 +101,7 @@ Errno CopyAttributes(const Core& core, const Node& node, const Source& source, c
     if (!is_symlink) RETURN_IF_ERROR(upper.SetMode(to, attributes.mode));
   }
   RETURN_IF_ERROR(CopyXattrs(source.located.ref(), to));
-  const timespec atime{.tv_sec = source.stat.stx_atime.tv_sec, .tv_nsec = source.stat.stx_atime.tv_nsec};
-  const timespec mtime{.tv_sec = source.stat.stx_mtime.tv_sec, .tv_nsec = source.stat.stx_mtime.tv_nsec};
-  return upper.SetTimes(to, {atime, mtime});
+  return upper.SetTimes(to, {ToTimespec(source.stat.stx_atime), ToTimespec(source.stat.stx_mtime)});
 }
 
 // Everything but the name; no lock is held.
@@ -122,9 +121,8 @@ Errno RenameKeepingTimes(Core& core, const ObjectRef& from, int parent, const st
   const UpperLayer& upper = core.upper();
   ASSIGN_OR_RETURN(const struct statx stat, StatObject({.dir = parent}));
   RETURN_IF_ERROR(upper.Rename(from, {.dir = parent, .name = name.c_str()}, 0));  // COMMIT
-  const timespec atime{.tv_sec = stat.stx_atime.tv_sec, .tv_nsec = stat.stx_atime.tv_nsec};
-  const timespec mtime{.tv_sec = stat.stx_mtime.tv_sec, .tv_nsec = stat.stx_mtime.tv_nsec};
-  upper.SetTimes({.dir = parent}, {atime, mtime}).Ignore("the copy is complete; a time is no reason to fail it");
+  upper.SetTimes({.dir = parent}, {ToTimespec(stat.stx_atime), ToTimespec(stat.stx_mtime)})
+      .Ignore("the copy is complete; a time is no reason to fail it");
   return kOk;
 }
 
@@ -221,6 +219,7 @@ Errno CommitDirectory(Core& core, const NodeRef& dir, const ObjectRef& temp) {
   dir->dir->parts.insert(dir->dir->parts.begin(), DirPart{.layer = LayerIndex::kUpper});
   dir->layer = LayerIndex::kUpper;
   ++parent->dir->version;
+  dir->dir->upper_birth_ns = BirthNsOf(copy);
   return kOk;
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "fs/layer/acl.h"
+#include "fs/layer/file_time.h"
 #include "fs/layer/override_stat.h"
 #include "fs/layer/whiteout.h"
 #include "fs/overlay/attr.h"
@@ -150,9 +151,10 @@ Errno MakeStaged(Core& core, Node& parent, int parent_fd, Name name, const NewOb
   return PutInPlace(core.upper(), temp, {.dir = parent_fd, .name = name.c_str()}, object, over_whiteout);
 }
 
-std::unique_ptr<DirState> UpperOnly(uint64_t inode) {
+std::unique_ptr<DirState> UpperOnly(const struct statx& stat) {
   auto dir = std::make_unique<DirState>();
-  dir->upper_inode = inode;
+  dir->upper_inode = stat.stx_ino;
+  dir->upper_birth_ns = BirthNsOf(stat);
   dir->parts.push_back({.layer = LayerIndex::kUpper});
   return dir;
 }
@@ -165,7 +167,7 @@ Result<Entry> EntryOfNew(Core& core, const NodeRef& parent, std::string_view nam
                                          {.type = object.mode & S_IFMT,
                                           .layer = LayerIndex::kUpper,
                                           .ino = core.numbers.FromUpper(stat),
-                                          .dir = S_ISDIR(object.mode) ? UpperOnly(stat.stx_ino) : nullptr});
+                                          .dir = S_ISDIR(object.mode) ? UpperOnly(stat) : nullptr});
   absl::MutexLock lock(&node->mutex);
   if (fd.valid() && node->is_regular()) {
     ReplaceDataFd(core, *node, std::make_shared<const CachedFd>(CachedFd{.fd = std::move(fd), .writable = true}));

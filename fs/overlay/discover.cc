@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "fs/base/log.h"
+#include "fs/layer/file_time.h"
 #include "fs/layer/override_stat.h"
 #include "fs/layer/whiteout.h"
 #include "fs/overlay/locate.h"
@@ -47,6 +48,7 @@ class Search {
     std::map<LayerIndex, std::string> redirects;
     std::optional<struct statx> top_lower;
     uint64_t upper_inode = 0;
+    int64_t upper_birth_ns = 0;
   };
 
   Result<Next> LookAt(size_t i) {
@@ -118,7 +120,10 @@ class Search {
       result_.stat = stat;
       result_.init.layer = index;
     }
-    if (index == LayerIndex::kUpper) found_.upper_inode = stat.stx_ino;
+    if (index == LayerIndex::kUpper) {
+      found_.upper_inode = stat.stx_ino;
+      found_.upper_birth_ns = BirthNsOf(stat);
+    }
     if (index != LayerIndex::kUpper && !found_.top_lower) found_.top_lower = stat;
     found_.parts.push_back(
         {.layer = index, .xattr_whiteouts = marks.xattr_whiteouts, .holds_devices = marks.holds_devices});
@@ -183,6 +188,7 @@ class Search {
     auto dir = std::make_unique<DirState>();
     dir->parts = std::move(found_.parts);
     dir->upper_inode = found_.upper_inode;
+    dir->upper_birth_ns = found_.upper_birth_ns;
     if (!found_.redirects.empty()) {
       dir->redirects = std::make_unique<std::map<LayerIndex, std::string>>(std::move(found_.redirects));
     }

@@ -13,11 +13,6 @@ constexpr int kDeviceShift = 56;
 
 }  // namespace
 
-int64_t BirthNsOf(const struct statx& stat) {
-  if ((stat.stx_mask & STATX_BTIME) == 0) return 0;
-  return stat.stx_btime.tv_sec * 1000000000 + stat.stx_btime.tv_nsec;
-}
-
 InodeNumbers::InodeNumbers(const LayerStack& layers, InoWidth width, std::function<void()> load)
     : width_(width), load_(std::move(load)) {
   for (const auto& layer : layers.layers) {

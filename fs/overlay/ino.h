@@ -14,6 +14,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "fs/base/ids.h"
+#include "fs/layer/file_time.h"
 #include "fs/layer/layer_stack.h"
 
 namespace plyfs {
@@ -26,9 +27,6 @@ struct InodeOrigin {
   int64_t birth_ns = 0;  // of the upper inode: one that was deleted and reused has another
   uint64_t shown = 0;
 };
-
-// 0 where the filesystem knows no birth times.
-int64_t BirthNsOf(const struct statx& stat);
 
 // Layers on one device show their own numbers. With several devices, the device's position among them goes into the high bits
 // (as the kernel's xino). A file that was copied up keeps the number of the lower file it came from.

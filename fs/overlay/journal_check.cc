@@ -145,8 +145,12 @@ class Rescan {
     if (!known) return Touch(core_, *name.parent, name.text, {.existed = name.below});
     // Changed after the last checkpoint, as far as its time tells.
     if (known_.epoch() > 0 && name.ctime_ns >= since_.file_ns) {
-      const bool same_directory = name.is_directory && known_.directories().contains(name.inode);
-      Touch(core_, *name.parent, name.text, {.existed = true, .upper_dir = same_directory ? name.inode : 0});
+      FormerState former{.existed = true};
+      if (name.is_directory && known_.directories().contains(name.inode)) {
+        former.upper_dir = name.inode;
+        former.upper_birth_ns = name.birth_ns;
+      }
+      Touch(core_, *name.parent, name.text, former);
     }
   }
 

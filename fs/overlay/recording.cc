@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "fs/journal/journal.h"
-#include "fs/overlay/discover.h"
 #include "fs/overlay/locate.h"
 
 namespace plyfs {
@@ -27,15 +26,6 @@ void AddDirectories(const Node& dir, Records* records) {
   }
 }
 
-// The number of a directory's upper inode may be used again after it.
-FormerState WithBirth(Core& core, const Node& parent, std::string_view name, FormerState former) {
-  if (former.upper_dir == 0) return former;
-  const std::string text(name);
-  const Result<LayerEntry> upper = LookupUpper(core, parent, Name::Trusted(text));
-  if (upper.ok() && upper->kind == LayerEntry::kPresent) former.upper_birth_ns = BirthNsOf(upper->stat);
-  return former;
-}
-
 void AddTouch(const Node& parent, std::string_view name, const FormerState& former, Records* records) {
   AddDirectories(parent, records);
   records->push_back({.type = RecordType::kTouch,
@@ -49,7 +39,7 @@ void AddParent(Core& core, const Node& parent, Records* records) {
   if (!parent.name.parent || parent.recorded(stamp)) return;
   if (parent.dir->lost_name_stamp.exchange(stamp, std::memory_order_acq_rel) == stamp) return;
   const Node& above = *parent.name.parent;
-  AddTouch(above, parent.name.text, WithBirth(core, above, parent.name.text, FormerStateOf(&parent)), records);
+  AddTouch(above, parent.name.text, FormerStateOf(&parent), records);
 }
 
 void AddEvent(ChangeEvent::Kind kind, JournalName name, std::string from, Records* records) {
@@ -70,13 +60,14 @@ std::string UnionPath(const Node& parent, std::string_view name) {
 
 FormerState FormerStateOf(const Node* node) {
   if (node == nullptr) return {};
-  return {.existed = true, .upper_dir = node->is_directory() ? node->dir->upper_inode : 0};
+  if (!node->is_directory()) return {.existed = true};
+  return {.existed = true, .upper_dir = node->dir->upper_inode, .upper_birth_ns = node->dir->upper_birth_ns};
 }
 
 void RecordTouch(Core& core, const Node& parent, std::string_view name, const FormerState& former) {
   if (!core.journal) return;
   Records records;
-  AddTouch(parent, name, WithBirth(core, parent, name, former), &records);
+  AddTouch(parent, name, former, &records);
   core.journal->Append(records);
 }
 
@@ -86,7 +77,7 @@ void RecordChange(Core& core, const NodeRef& node, ChangeEvents events) {
   if (node->recorded(stamp)) return;
   Records records;
   absl::ReaderMutexLock tree(&core.tree_mutex);
-  FormerState former = FormerStateOf(node.get());
+  const FormerState former = FormerStateOf(node.get());
   const auto add = [&](JournalName name) {
     records.push_back({.type = RecordType::kTouch, .name = name, .former = former});
     if (events == ChangeEvents::kModify) AddEvent(ChangeEvent::Kind::kModify, std::move(name), "", &records);
@@ -96,7 +87,6 @@ void RecordChange(Core& core, const NodeRef& node, ChangeEvents events) {
   } else if (node->is_directory()) {
     if (node->dir->removed) return;
     AddDirectories(*node, &records);
-    former = WithBirth(core, *node->name.parent, node->name.text, former);
     add(NameIn(*node->name.parent, node->name.text));
   } else {
     for (const NodeTable::NamePlace& place : core.nodes.PlacesOf(*node)) {

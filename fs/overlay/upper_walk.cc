@@ -3,14 +3,13 @@
 
 #include <algorithm>
 
+#include "fs/layer/file_time.h"
 #include "fs/layer/whiteout.h"
 #include "fs/overlay/discover.h"
 #include "fs/overlay/locate.h"
 
 namespace plyfs {
 namespace {
-
-int64_t CtimeNs(const struct statx& stat) { return stat.stx_ctime.tv_sec * 1000000000 + stat.stx_ctime.tv_nsec; }
 
 class Walk {
  public:
@@ -39,7 +38,7 @@ class Walk {
       if (dir->dir->removed || !dir->dir->has_upper()) return false;
       ASSIGN_OR_RETURN(const FdRef fd, DirFd(core_, *dir, LayerIndex::kUpper));
       ASSIGN_OR_RETURN(const struct statx stat, StatObject({.dir = fd->fd.get()}));
-      directory.ctime_ns = CtimeNs(stat);
+      directory.ctime_ns = NsOf(stat.stx_ctime);
       if (!visitor_.enter(directory)) return false;
       RETURN_IF_ERROR(ListDirectory(fd->fd.get(), [&](const RawDirEntry& entry) -> Errno {
         directory.names.emplace_back(entry.name);
@@ -105,8 +104,9 @@ class Walk {
       ASSIGN_OR_RETURN(found.below, ShownByLowers(core_, *dir, name));
       differs = entry.kind == LayerEntry::kPresent || found.below;
       if (entry.kind == LayerEntry::kPresent) {
-        found.ctime_ns = CtimeNs(entry.stat);
+        found.ctime_ns = NsOf(entry.stat.stx_ctime);
         found.inode = entry.stat.stx_ino;
+        found.birth_ns = BirthNsOf(entry.stat);
         found.nlink = entry.stat.stx_nlink;
       }
       if (entry.kind == LayerEntry::kPresent && S_ISDIR(entry.stat.stx_mode)) {

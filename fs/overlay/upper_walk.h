@@ -20,6 +20,7 @@ struct UpperName {
   bool is_directory = false;
   bool only_itself = false;   // a directory where the walk began, not found in its parent
   uint64_t inode = 0;         // of what is in the upper; 0: a whiteout
+  int64_t birth_ns = 0;       // of that inode
   uint32_t nlink = 0;
   int64_t ctime_ns = 0;       // of what is in the upper
 };
