@@ -15,6 +15,9 @@
 
 namespace plyfs {
 
+// Of one object, over all epochs.
+constexpr size_t kMaxOrigins = 16;
+
 // Kinds of keys that most unions never have: a look-up that must fail costs more than all the rest of a record.
 struct RareKeys {
   bool renames = false;
@@ -39,6 +42,9 @@ class Applier {
       case RecordType::kDropOrigin: return DropOrigin(record.inode);
       case RecordType::kLinksRemoved: return LinksRemoved(record);
       case RecordType::kAlias: return PutAlias(record.inode, record.name);
+      case RecordType::kLinkGoes:
+      case RecordType::kIndexedLinkGoes: return LinkGoes(record);
+      case RecordType::kLinkSettled: return Delete(GoingLinkKey(record.device, record.inode));
     }
   }
 
@@ -156,17 +162,19 @@ class Applier {
   }
 
   void Rename(const Record& record) {
-    std::string from = record.from;
+    RenameChain chain{.inode = record.inode};
     std::string there;
-    // Renamed twice since the checkpoint: it came from where it stood at first.
     if (rare_.renames && Get(RenameKey(record.old_name), &there)) {
-      const StoredRename before = RenameFrom(there);
-      if (before.epoch == epoch_ && before.inode == record.inode) from = before.from;
+      RenameChain before = RenameChainFrom(there);
+      if (before.inode == record.inode) chain = std::move(before);
     }
-    std::string value;
-    PutU32(epoch_, &value);
-    PutU64(record.inode, &value);
-    Put(RenameKey(record.name), value + from);
+    // Renamed twice since the checkpoint: it came from where it stood at first.
+    if (chain.origins.empty() || chain.origins.back().epoch != epoch_) {
+      chain.origins.push_back({.epoch = epoch_, .path = record.from});
+    }
+    // What was the lowers' and what is asked for most, the latest; for epochs between them the next one must do.
+    if (chain.origins.size() > kMaxOrigins) chain.origins.erase(chain.origins.begin() + 1);
+    Put(RenameKey(record.name), RenameChainValue(chain));
     rare_.renames = true;
     if (Get(TouchKey(epoch_, record.name), &there)) SetGone(TouchKey(epoch_, record.name), there, false);
     if (DropAlias(record.inode, record.old_name)) PutAlias(record.inode, record.name);
@@ -188,6 +196,13 @@ class Applier {
     std::string value;
     PutU64(record.value, &value);
     Put(LinksKey(record.device, record.inode), value);
+  }
+
+  void LinkGoes(const Record& record) {
+    const std::string key = GoingLinkKey(record.device, record.inode);
+    std::string there;
+    Get(key, &there);  // nearly always absent: then nothing is written when it is settled in the same batch
+    Put(key, GoingLinkValue(record));
   }
 
   rocksdb::DB& db_;

@@ -57,6 +57,7 @@ Journal::Journal(const JournalOptions& options) : options_(options), boot_id_(Re
     return;
   }
   const JournalHeader& header = tail_->header();
+  ended_unclean_ = header.clean == 0;
   const bool power_failed = header.clean == 0 && header.boot_id != boot_id_;
   doubt_ = {.everything = header.rescan_all != 0 || power_failed,
             .power_failed = power_failed,
@@ -130,6 +131,7 @@ void Journal::StartHeaderLocked() {
   header.rescan_all = lost_ || doubt_.everything ? 1 : 0;
   header.verified_ns = doubt_.changed_since_ns != 0 ? doubt_.changed_since_ns : NowNs() - kClockTick;
   header.clean = 0;
+  header.magic = JournalHeader::kMagic;
   header.boot_id = boot_id_;
 }
 

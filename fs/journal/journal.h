@@ -47,6 +47,9 @@ class Journal {
   // A mount that keeps no journal changes the upper: what an earlier journal says must not be believed after it.
   static void Distrust(int work);
 
+  // An earlier mount of this upper changed something and did not say that it ended.
+  bool ended_unclean() const { return ended_unclean_; }
+
   // Nodes that carry this stamp have been recorded; never 0.
   uint32_t stamp() const { return stamp_.load(std::memory_order_acquire); }
 
@@ -59,6 +62,8 @@ class Journal {
     std::function<void(const StoredOrigin&)> origin;
     std::function<void(uint64_t inode)> drop_origin;
     std::function<void(uint64_t device, uint64_t inode, uint64_t removed)> links_removed;
+    std::function<void(const StoredGoingLink&)> link_goes;
+    std::function<void(uint64_t device, uint64_t inode)> link_settled;
   };
   void LoadIdentity(const Identity& visit);
 
@@ -128,6 +133,7 @@ class Journal {
 
   const JournalOptions options_;
   const std::array<char, 16> boot_id_;
+  bool ended_unclean_ = false;  // not changed after the constructor
   std::atomic<uint32_t> stamp_ = 1;
   // Held over the use of the database, and never by who appends.
   mutable absl::Mutex store_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);

@@ -213,6 +213,7 @@ void Journal::LoadIdentity(const Identity& visit) {
     } else {
       store_->ForEachOrigin(visit.origin).Ignore("as above");
       store_->ForEachLinksRemoved(visit.links_removed).Ignore("as above");
+      store_->ForEachGoingLink(visit.link_goes).Ignore("as above");
     }
   }
   absl::MutexLock lock(&mutex_);
@@ -223,6 +224,15 @@ void Journal::LoadIdentity(const Identity& visit) {
       visit.drop_origin(record.inode);
     } else if (record.type == RecordType::kLinksRemoved) {
       visit.links_removed(record.device, record.inode, record.value);
+    } else if (record.type == RecordType::kLinkGoes || record.type == RecordType::kIndexedLinkGoes) {
+      visit.link_goes({.device = record.device,
+                       .inode = record.inode,
+                       .indexed = record.type == RecordType::kIndexedLinkGoes,
+                       .before = record.value,
+                       .name = record.name,
+                       .dir_path = record.from});
+    } else if (record.type == RecordType::kLinkSettled) {
+      visit.link_settled(record.device, record.inode);
     }
   }
 }

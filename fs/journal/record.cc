@@ -26,7 +26,7 @@ enum Field : unsigned {
   kOldName = 256,
 };
 
-constexpr std::array<unsigned, 11> kFields = {
+constexpr std::array<unsigned, 14> kFields = {
     0,
     kName | kFormer,                // kTouch
     kName | kInode | kValue,        // kGone
@@ -38,6 +38,9 @@ constexpr std::array<unsigned, 11> kFields = {
     kInode,                         // kDropOrigin
     kInode | kDevice | kValue,      // kLinksRemoved
     kName | kInode,                 // kAlias
+    kName | kInode | kDevice | kValue | kFrom,  // kLinkGoes
+    kName | kInode | kDevice | kValue | kFrom,  // kIndexedLinkGoes
+    kInode | kDevice,               // kLinkSettled
 };
 
 void PutBody(const Record& record, unsigned fields, std::string* out) {

@@ -40,6 +40,10 @@ enum class RecordType : uint8_t {
   kDropOrigin = 8,  // that inode is gone
   kLinksRemoved = 9,   // of the lower file (`device`, `inode`), `value` names have been removed
   kAlias = 10,      // `name` is one of several names of the upper inode `inode`
+  kLinkGoes = 11,   // ahead: `name`, in the upper's directory at the path `from`, one name of the lower file (`device`, `inode`), may go;
+                    // `value` had been removed before, as kLinksRemoved counts
+  kIndexedLinkGoes = 12,  // the same of a file that is, or is being, copied up; `value` names in the lowers led to the copy before
+  kLinkSettled = 13,      // after: what became of that name has been counted
 };
 
 struct Record {

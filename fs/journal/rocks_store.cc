@@ -88,9 +88,10 @@ class RocksStore final : public Store {
   Errno ForEachOrigin(const std::function<void(const StoredOrigin&)>& visit) const override;
   Errno ForEachLinksRemoved(
       const std::function<void(uint64_t device, uint64_t inode, uint64_t removed)>& visit) const override;
+  Errno ForEachGoingLink(const std::function<void(const StoredGoingLink&)>& visit) const override;
   Errno ForEachDirectory(const std::function<void(uint64_t inode, const JournalName&)>& visit) const override;
   std::optional<JournalName> Directory(uint64_t inode) const override;
-  std::optional<StoredRename> Rename(const JournalName& name) const override;
+  std::optional<StoredRename> Rename(const JournalName& name, uint32_t first_epoch) const override;
   std::vector<JournalName> Aliases(uint64_t inode) const override;
   bool HasAliases() const override { return rare_.aliases; }
   std::vector<StoredEvent> Events(uint64_t after, size_t limit) const override;
@@ -240,6 +241,13 @@ Errno RocksStore::ForEachLinksRemoved(
   });
 }
 
+Errno RocksStore::ForEachGoingLink(const std::function<void(const StoredGoingLink&)>& visit) const {
+  return ForEach("g", [&](const Slice& key, const Slice& value) {
+    visit(GoingLinkFrom(key, value));
+    return true;
+  });
+}
+
 Errno RocksStore::ForEachDirectory(const std::function<void(uint64_t inode, const JournalName&)>& visit) const {
   return ForEach("d", [&](const Slice& key, const Slice& value) {
     visit(ReaderOf(key, 1).U64(), NameFrom(value));
@@ -253,11 +261,15 @@ std::optional<JournalName> RocksStore::Directory(uint64_t inode) const {
   return NameFrom(*value);
 }
 
-std::optional<StoredRename> RocksStore::Rename(const JournalName& name) const {
+std::optional<StoredRename> RocksStore::Rename(const JournalName& name, uint32_t first_epoch) const {
   if (!rare_.renames) return std::nullopt;
   const std::optional<std::string> value = Get(RenameKey(name));
   if (!value) return std::nullopt;
-  return RenameFrom(*value);
+  const RenameChain chain = RenameChainFrom(*value);
+  for (const RenameChain::Origin& origin : chain.origins) {
+    if (origin.epoch >= first_epoch) return StoredRename{.inode = chain.inode, .from = origin.path};
+  }
+  return std::nullopt;
 }
 
 std::vector<JournalName> RocksStore::Aliases(uint64_t inode) const {
@@ -372,5 +384,5 @@ Errno Open(const std::string& path, bool create, std::unique_ptr<Store>* store) 
 }  // namespace
 }  // namespace plyfs
 
-extern "C" [[gnu::visibility("default")]] const plyfs::StoreLibrary plyfs_store_library_1;
-const plyfs::StoreLibrary plyfs_store_library_1 = {.open = plyfs::Open};
+extern "C" [[gnu::visibility("default")]] const plyfs::StoreLibrary plyfs_store_library_2;
+const plyfs::StoreLibrary plyfs_store_library_2 = {.open = plyfs::Open};

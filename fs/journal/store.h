@@ -11,6 +11,7 @@
 //   r DIR NAME           where what stands there was renamed from
 //   i INODE              the number that a copied-up file shows, guarded by the birth time of its upper inode
 //   l DEVICE INODE       how many names of a lower file have been removed
+//   g DEVICE INODE       a name of that lower file that may be going, until what became of it has been counted
 //   a INODE DIR NAME     the names of a file with several
 //   e SEQUENCE           events for watchers, many in one value, under the number of the last; bounded
 //   c EPOCH              checkpoints
@@ -35,7 +36,6 @@ struct StoredTouch {
 };
 
 struct StoredRename {
-  uint32_t epoch = 0;
   uint64_t inode = 0;  // upper inode of what was renamed
   std::string from;    // path
 };
@@ -60,6 +60,16 @@ struct StoredOrigin {
   int64_t birth_ns = 0;
 };
 
+// See RecordType::kLinkGoes and kIndexedLinkGoes.
+struct StoredGoingLink {
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  bool indexed = false;
+  uint64_t before = 0;
+  JournalName name;
+  std::string dir_path;  // of its directory, from the upper's root
+};
+
 class Store {
  public:
   virtual ~Store() = default;
@@ -81,9 +91,11 @@ class Store {
   virtual Errno ForEachOrigin(const std::function<void(const StoredOrigin&)>& visit) const = 0;
   virtual Errno ForEachLinksRemoved(
       const std::function<void(uint64_t device, uint64_t inode, uint64_t removed)>& visit) const = 0;
+  virtual Errno ForEachGoingLink(const std::function<void(const StoredGoingLink&)>& visit) const = 0;
   virtual Errno ForEachDirectory(const std::function<void(uint64_t inode, const JournalName&)>& visit) const = 0;
   virtual std::optional<JournalName> Directory(uint64_t inode) const = 0;
-  virtual std::optional<StoredRename> Rename(const JournalName& name) const = 0;
+  // Where what stands there was at the start of that epoch, if it has been renamed since.
+  virtual std::optional<StoredRename> Rename(const JournalName& name, uint32_t first_epoch) const = 0;
   virtual std::vector<JournalName> Aliases(uint64_t inode) const = 0;
   // Whether there may be aliases of any file.
   virtual bool HasAliases() const = 0;
@@ -108,6 +120,6 @@ Result<std::unique_ptr<Store>> OpenStore(const std::string& path, bool create);
 struct StoreLibrary {
   Errno (*open)(const std::string& path, bool create, std::unique_ptr<Store>* store);
 };
-inline constexpr const char* kStoreLibrarySymbol = "plyfs_store_library_1";
+inline constexpr const char* kStoreLibrarySymbol = "plyfs_store_library_2";
 
 }  // namespace plyfs

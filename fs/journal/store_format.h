@@ -6,7 +6,9 @@
 #include <rocksdb/slice.h>
 #include <rocksdb/status.h>
 
+#include <span>
 #include <string>
+#include <vector>
 
 #include "fs/journal/record.h"
 #include "fs/journal/store.h"
@@ -55,6 +57,12 @@ inline std::string AliasKey(uint64_t inode, const JournalName& name) {
 
 inline std::string LinksKey(uint64_t device, uint64_t inode) {
   std::string key = InodeKey('l', device);
+  PutU64(inode, &key);
+  return key;
+}
+
+inline std::string GoingLinkKey(uint64_t device, uint64_t inode) {
+  std::string key = InodeKey('g', device);
   PutU64(inode, &key);
   return key;
 }
@@ -108,13 +116,62 @@ inline StoredTouch TouchFrom(const Slice& key, const Slice& value) {
   return touch;
 }
 
-inline StoredRename RenameFrom(const Slice& value) {
+inline std::string GoingLinkValue(const Record& record) {
+  std::string value(1, record.type == RecordType::kIndexedLinkGoes ? 1 : 0);
+  PutU64(record.value, &value);
+  PutU64(record.name.dir, &value);
+  PutText(record.name.text, &value);
+  return value + record.from;
+}
+
+inline StoredGoingLink GoingLinkFrom(const Slice& key, const Slice& value) {
+  FieldReader file = ReaderOf(key, 1);
+  StoredGoingLink link{.device = file.U64()};
+  link.inode = file.U64();
   FieldReader reader = ReaderOf(value);
-  StoredRename rename;
-  rename.epoch = reader.U32();
-  rename.inode = reader.U64();
-  rename.from = reader.Rest();
-  return rename;
+  link.indexed = reader.U8() != 0;
+  link.before = reader.U64();
+  link.name.dir = reader.U64();
+  link.name.text = reader.Text();
+  link.dir_path = reader.Rest();
+  return link;
+}
+
+// Where an object was at the start of each epoch in which it was renamed, the first one first.
+struct RenameChain {
+  struct Origin {
+    uint32_t epoch = 0;
+    std::string path;
+  };
+  uint64_t inode = 0;
+  std::vector<Origin> origins;
+};
+
+inline std::string RenameChainValue(const RenameChain& chain) {
+  std::string value;
+  for (const RenameChain::Origin& origin : chain.origins) {
+    const bool is_first = value.empty();
+    if (!is_first) value.push_back('\0');
+    PutU32(origin.epoch, &value);
+    if (is_first) PutU64(chain.inode, &value);
+    value += origin.path;
+  }
+  return value;
+}
+
+inline RenameChain RenameChainFrom(const Slice& value) {
+  FieldReader reader = ReaderOf(value);
+  RenameChain chain;
+  uint32_t epoch = reader.U32();
+  chain.inode = reader.U64();
+  for (std::string rest = reader.Rest();;) {
+    const size_t end = rest.find('\0');
+    chain.origins.push_back({.epoch = epoch, .path = rest.substr(0, end)});
+    if (end == std::string::npos) return chain;
+    FieldReader next(std::span<const char>(rest).subspan(end + 1));
+    epoch = next.U32();
+    rest = next.Rest();
+  }
 }
 
 }  // namespace plyfs

@@ -20,6 +20,8 @@ Result<char*> Map(int fd) {
   return static_cast<char*>(memory);
 }
 
+bool IsReadable(uint64_t magic) { return magic >= JournalHeader::kFirstMagic && magic <= JournalHeader::kMagic; }
+
 bool IsOfLaterVersion(uint64_t magic) { return magic >> 8 == JournalHeader::kMagic >> 8 && magic > JournalHeader::kMagic; }
 
 }  // namespace
@@ -65,7 +67,7 @@ Result<std::unique_ptr<Tail>> Tail::Open(int dir) {
   if (!S_ISREG(stat.st_mode) || (size != kSize && size != kSizeOfOneHalf)) return Errno(EINVAL);
   if (::fallocate(fd.get(), 0, 0, kSize) != 0) return Errno::Last();
   ASSIGN_OR_RETURN(char* memory, Map(fd.get()));
-  if (const uint64_t magic = reinterpret_cast<const JournalHeader*>(memory)->magic; magic != JournalHeader::kMagic) {
+  if (const uint64_t magic = reinterpret_cast<const JournalHeader*>(memory)->magic; !IsReadable(magic)) {
     ::munmap(memory, kSize);
     return Errno(IsOfLaterVersion(magic) ? ENOTSUP : EINVAL);
   }

@@ -62,8 +62,7 @@ Errno ReadJournal(Core& core, const std::string& checkpoint, JournalView* view) 
       TouchedDirectory dir{.inode = inode, .path = std::move(*path)};
       dir.names.reserve(end - i);
       for (; i < end; ++i) {
-        std::optional<StoredRename> rename = store.Rename(touches[i].name);
-        if (rename && rename->epoch < since.epoch) rename.reset();
+        std::optional<StoredRename> rename = store.Rename(touches[i].name, since.epoch);
         dir.names.push_back({.text = std::move(touches[i].name.text),
                              .former = touches[i].former,
                              .rename = rename ? std::make_unique<StoredRename>(std::move(*rename)) : nullptr});

@@ -9,6 +9,7 @@
 #include "fs/layer/file_time.h"
 #include "fs/layer/override_stat.h"
 #include "fs/overlay/file_io.h"
+#include "fs/overlay/going_link.h"
 #include "fs/overlay/link_index.h"
 #include "fs/overlay/locate.h"
 #include "fs/overlay/recording.h"
@@ -189,9 +190,11 @@ Errno CommitFile(Core& core, const NodeRef& node, const NodeTable::NamePlace& pl
   ASSIGN_OR_RETURN(const struct statx copy, StatObject(temp));
   RecordOrigin(core, copy, node->ino);
   RETURN_IF_ERROR(LetHoldIfDevice(core, *node, temp, *place.parent));
+  GoingLink going(core, *place.parent, Name::Trusted(place.text));
   if (several_names) {
-    const uint32_t shown = ShownNames(core, source);
-    RETURN_IF_ERROR(PutIntoIndex(core, source, shown > 0 ? shown - 1 : 0, temp, &node->MutableRare()));
+    const uint32_t shown = std::max(ShownNames(core, source), 1u);
+    going.AnnounceCopy(DiskInodeOf(source.stat), shown);
+    RETURN_IF_ERROR(PutIntoIndex(core, source, shown - 1, temp, &node->MutableRare()));
   }
   const Errno error = RenameKeepingTimes(core, temp, parent->fd.get(), place.text);
   if (!error.ok()) {
@@ -216,10 +219,10 @@ Errno CommitDirectory(Core& core, const NodeRef& dir, const ObjectRef& temp) {
   ASSIGN_OR_RETURN(const struct statx copy, StatObject(temp));
   RETURN_IF_ERROR(RenameKeepingTimes(core, temp, parent_fd->fd.get(), dir->name.text));
   dir->dir->upper_inode = copy.stx_ino;
+  dir->dir->upper_birth_ns = BirthNsOf(copy);
   dir->dir->parts.insert(dir->dir->parts.begin(), DirPart{.layer = LayerIndex::kUpper});
   dir->layer = LayerIndex::kUpper;
   ++parent->dir->version;
-  dir->dir->upper_birth_ns = BirthNsOf(copy);
   return kOk;
 }
 
@@ -317,10 +320,14 @@ Errno EnsureUpperName(Core& core, Node& node, const Node& parent, Name name) {
   const Result<struct statx> stat = StatObject(entry);
   if (stat.ok() || !MeansAbsent(stat.error())) return stat.error();
   ASSIGN_OR_RETURN(const Located located, Locate(core, node));
+  GoingLink going(core, parent, name);
+  if (node.indexed()) RETURN_IF_ERROR(going.Announce(node, nullptr));
   RETURN_IF_ERROR(core.upper().Link(located.ref(), entry));
   if (!node.indexed() || node.rare->index_remaining == 0) return kOk;
   --node.rare->index_remaining;
-  return WriteIndexMark(core, entry, {.name = node.rare->index_name, .remaining = node.rare->index_remaining});
+  const Errno error = WriteIndexMark(core, entry, {.name = node.rare->index_name, .remaining = node.rare->index_remaining});
+  if (!error.ok()) going.StaysInDoubt();
+  return error;
 }
 
 }  // namespace plyfs

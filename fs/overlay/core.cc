@@ -7,6 +7,7 @@
 
 #include "fs/layer/layer.h"
 #include "fs/overlay/discover.h"
+#include "fs/overlay/going_link.h"
 #include "fs/overlay/recording.h"
 
 namespace plyfs {
@@ -83,6 +84,8 @@ Core::Core(OverlayConfig overlay_config)
   const LayerIndex numbered = root->parts.size() > 1 && root->has_upper() ? root->parts[1].layer : root->parts[0].layer;
   const Result<struct statx> stat = StatObject({.dir = layer(numbered).root()});
   nodes.MakeRoot(stat.ok() ? numbers.FromDisk(DiskInodeOf(*stat)) : Ino{1}, std::move(root));
+  // Names that were going when the server died are looked at before anything can change them.
+  if (journal && journal->ended_unclean()) LoadIdentity();
 }
 
 Core::~Core() = default;
@@ -91,6 +94,7 @@ void Core::LoadIdentity() {
   absl::call_once(identity_loaded_, [this] {
     LoadIndexOrigins(*this);
     if (!journal) return;
+    GoingLinks going;
     journal->LoadIdentity({
         .origin =
             [this](const StoredOrigin& origin) {
@@ -101,7 +105,10 @@ void Core::LoadIdentity() {
             [this](uint64_t device, uint64_t inode, uint64_t removed) {
               link_counts.Load({.device = device, .inode = inode}, static_cast<uint32_t>(removed));
             },
+        .link_goes = [&](const StoredGoingLink& link) { going[{.device = link.device, .inode = link.inode}] = link; },
+        .link_settled = [&](uint64_t device, uint64_t inode) { going.erase({.device = device, .inode = inode}); },
     });
+    SettleGoingLinks(*this, going);
   });
 }
 

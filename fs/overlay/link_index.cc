@@ -64,6 +64,12 @@ std::string UnmarkedInodes::Find(uint64_t upper_inode) const {
   return found == names_.end() ? std::string() : found->second;
 }
 
+std::optional<DiskInode> LowerOfIndexName(const std::string& name) {
+  DiskInode lower;
+  if (std::sscanf(name.c_str(), "%" SCNx64 "-%" SCNx64, &lower.device, &lower.inode) != 2) return std::nullopt;
+  return lower;
+}
+
 Result<std::optional<struct statx>> FindInIndex(const Core& core, const DiskInode& lower) {
   if (!core.has_upper() || core.work().index() < 0) return std::optional<struct statx>();
   const std::string name = WorkDir::IndexName(lower);
@@ -116,17 +122,16 @@ void LoadIndexOrigins(Core& core) {
   if (!core.has_upper() || core.work().index() < 0) return;
   const int index = core.work().index();
   ListDirectory(index, [&](const RawDirEntry& entry) -> Errno {
-    DiskInode lower;
     const std::string_view name(entry.name);
     const Result<struct statx> upper = StatObject({.dir = index, .name = entry.name});
     if (IsCountBeside(name)) {
       const std::string indexed(name.substr(0, name.size() - kCountSuffix.size()));
       const Result<struct statx> stat = StatObject({.dir = index, .name = indexed.c_str()});
       if (stat.ok()) core.unmarked_inodes.Add(stat->stx_ino, indexed);
-    } else if (upper.ok() && std::sscanf(entry.name, "%" SCNx64 "-%" SCNx64, &lower.device, &lower.inode) == 2) {
+    } else if (const std::optional<DiskInode> lower = LowerOfIndexName(entry.name); lower && upper.ok()) {
       core.numbers.LoadOrigin({.upper_inode = upper->stx_ino,
                                .birth_ns = BirthNsOf(*upper),
-                               .shown = core.numbers.FromDisk(lower).value});
+                               .shown = core.numbers.FromDisk(*lower).value});
     }
     return kOk;
   }).Ignore("without it such files show the numbers of their upper inodes");

@@ -57,6 +57,8 @@ struct IndexMark {
   uint32_t remaining = 0;  // names in the lowers that are still shown and lead to this file
 };
 
+// What WorkDir::IndexName was made of.
+std::optional<DiskInode> LowerOfIndexName(const std::string& name);
 // The upper copy of a lower file, if it has one.
 Result<std::optional<struct statx>> FindInIndex(const Core& core, const DiskInode& lower);
 Result<std::optional<IndexMark>> ReadIndexMark(const Core& core, const ObjectRef& object, const struct statx& stat);

@@ -3,9 +3,6 @@
 
 #include <dirent.h>
 
-#include <cinttypes>
-#include <cstdio>
-
 namespace plyfs {
 namespace {
 
@@ -37,12 +34,12 @@ Result<std::vector<std::string>> PathsOfLowerLinks(Core& core, const std::string
   absl::MutexLock lock(&core.lower_links_mutex);
   const auto known = core.lower_links.find(index_name);
   if (known != core.lower_links.end()) return known->second;
-  DiskInode lower;
-  if (std::sscanf(index_name.c_str(), "%" SCNx64 "-%" SCNx64, &lower.device, &lower.inode) != 2) return Errno(EIO);
+  const std::optional<DiskInode> lower = LowerOfIndexName(index_name);
+  if (!lower) return Errno(EIO);
   std::vector<std::string> paths;
   for (const auto& layer : core.config.layers.layers) {
-    if (!layer || layer->index() == LayerIndex::kUpper || layer->device() != lower.device) continue;
-    RETURN_IF_ERROR(FindInode(*layer, lower.inode, &paths));
+    if (!layer || layer->index() == LayerIndex::kUpper || layer->device() != lower->device) continue;
+    RETURN_IF_ERROR(FindInode(*layer, lower->inode, &paths));
   }
   core.lower_links[index_name] = paths;
   return paths;

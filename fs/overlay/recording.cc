@@ -56,6 +56,18 @@ std::string UnionPath(const Node& parent, std::string_view name) {
   return (dir.empty() ? "/" : "/" + dir + "/") + std::string(name);
 }
 
+// A directory has moved.
+void AddPlace(Node& node, const Node& parent, const JournalName& name, Records* records) {
+  if (!node.is_directory()) return;
+  AddDirectories(parent, records);
+  node.dir->recorded.store(true, std::memory_order_release);
+  records->push_back({.type = RecordType::kDirectory, .name = name, .inode = node.dir->upper_inode});
+}
+
+void AddRename(const JournalName& from, const JournalName& to, uint64_t inode, const std::string& path, Records* records) {
+  records->push_back({.type = RecordType::kRename, .name = to, .old_name = from, .inode = inode, .from = path});
+}
+
 }  // namespace
 
 FormerState FormerStateOf(const Node* node) {
@@ -160,21 +172,35 @@ void RecordMoved(Core& core, const RecordedMove& move, Node& node, const Node* r
   if (move.replaced_inode != 0) {
     records.push_back({.type = RecordType::kGone, .name = new_name, .inode = move.replaced_inode, .value = 1});
   }
-  if (node.is_directory()) {
-    AddDirectories(move.new_parent, &records);
-    node.dir->recorded.store(true, std::memory_order_release);
-    records.push_back({.type = RecordType::kDirectory, .name = new_name, .inode = node.dir->upper_inode});
-  }
-  records.push_back({.type = RecordType::kRename,
-                     .name = new_name,
-                     .old_name = old_name,
-                     .inode = move.upper_inode,
-                     .from = from});
+  AddPlace(node, move.new_parent, new_name, &records);
+  AddRename(old_name, new_name, move.upper_inode, from, &records);
   if (!left) {
     records.push_back(
         {.type = RecordType::kGone, .name = old_name, .inode = move.upper_inode, .value = below ? 1u : 0u});
   }
   AddEvent(ChangeEvent::Kind::kRename, new_name, from, &records);
+  core.journal->Append(records);
+}
+
+void RecordExchanged(Core& core, const RecordedMove& move, Node& node, Node& other) {
+  if (!core.journal) return;
+  // No directory has it: what is renamed twice on the way keeps where it came from.
+  const JournalName aside{.dir = 0, .text = "exchange"};
+  const JournalName name = NameIn(move.parent, move.name.view());
+  const JournalName new_name = NameIn(move.new_parent, move.new_name.view());
+  const std::string path = UnionPath(move.parent, move.name.view());
+  const std::string new_path = UnionPath(move.new_parent, move.new_name.view());
+  Records records;
+  AddParent(core, move.parent, &records);
+  AddParent(core, move.new_parent, &records);
+  AddPlace(node, move.new_parent, new_name, &records);
+  AddPlace(other, move.parent, name, &records);
+  AddRename(name, aside, move.upper_inode, path, &records);
+  AddRename(new_name, name, move.replaced_inode, new_path, &records);
+  AddRename(aside, new_name, move.upper_inode, path, &records);
+  records.push_back({.type = RecordType::kGone, .name = aside});
+  AddEvent(ChangeEvent::Kind::kRename, new_name, path, &records);
+  AddEvent(ChangeEvent::Kind::kRename, name, new_path, &records);
   core.journal->Append(records);
 }
 

@@ -47,11 +47,15 @@ struct RecordedMove {
   const Node& new_parent;
   Name new_name;
   uint64_t upper_inode = 0;  // of what moves; 0: not known
-  uint64_t replaced_inode = 0;  // of a file with further names that was in the upper under the new name
+  // Of a file with further names that was in the upper under the new name; in an exchange: of what was there.
+  uint64_t replaced_inode = 0;
 };
 // `node` has moved, and `replaced` (a directory, or null) has gone for it. `below`: a lower would show the old name. `left`: something
 // else stands under the old name now.
 void RecordMoved(Core& core, const RecordedMove& move, Node& node, const Node* replaced, bool below, bool left);
+
+// `node` and `other`, which stood under the new name, have changed places.
+void RecordExchanged(Core& core, const RecordedMove& move, Node& node, Node& other);
 
 // What is in the upper under an inode number has gone for good.
 void RecordInodeGone(Core& core, const DiskInode& upper);

@@ -65,17 +65,12 @@ Errno RemoveUpperDirectory(Core& core, const ObjectRef& at, bool whiteout) {
   return core.upper().Rename(at, away.ref(), 0);
 }
 
-Errno CountGoneName(Core& core, Node& node, const struct statx* upper_stat) {
-  if (node.indexed()) return CountIndexedName(core, node, upper_stat == nullptr);
-  if (upper_stat != nullptr) {
-    if (upper_stat->stx_nlink == 1) RecordInodeGone(core, DiskInodeOf(*upper_stat));
-    return kOk;
-  }
-  ASSIGN_OR_RETURN(const Located located, Locate(core, node));
-  ASSIGN_OR_RETURN(const struct statx stat, StatObject(located.ref()));
-  if (stat.stx_nlink > 1) {
-    const DiskInode lower = DiskInodeOf(stat);
-    RecordLinksRemoved(core, lower, core.link_counts.AddRemoved(lower));
+Errno CountGoneName(Core& core, Node& node, const GoingLink& going) {
+  if (node.indexed()) return CountIndexedName(core, node, going.upper() == nullptr);
+  if (going.upper() != nullptr) {
+    if (going.upper()->stx_nlink == 1) RecordInodeGone(core, DiskInodeOf(*going.upper()));
+  } else if (const std::optional<DiskInode>& lower = going.counted_lower()) {
+    RecordLinksRemoved(core, *lower, core.link_counts.AddRemoved(*lower));
   } else {
     node.MutableRare().gone = true;
   }
@@ -94,12 +89,13 @@ Errno KeepReachable(Core& core, Node& node, const NodeRef& parent, Name name, co
   return kOk;
 }
 
-void NameHasGone(Core& core, Node& node, const Node& parent, Name name, const struct statx* upper_stat) {
+void NameHasGone(Core& core, Node& node, GoingLink& going) {
   const bool in_upper = node.layer == LayerIndex::kUpper;
-  core.nodes.RemoveName(node, parent, name.view(),
+  core.nodes.RemoveName(node, going.parent(), going.name().view(),
                         in_upper ? NodeTable::FirstName::kReplace : NodeTable::FirstName::kKeep);
-  const Errno error = CountGoneName(core, node, upper_stat);
+  const Errno error = CountGoneName(core, node, going);
   if (error.ok()) return;
+  going.StaysInDoubt();
   LogError("st_nlink of node %llu may be wrong from now on: errno %d", static_cast<unsigned long long>(Value(node.id)),
            error.value());
 }
@@ -141,9 +137,11 @@ Errno UnlinkName(Core& core, const NodeRef& parent, Name name) {
   const ObjectRef at{.dir = parent_fd->fd.get(), .name = name.c_str()};
   const bool in_upper = entry.kind == LayerEntry::kPresent;
   RecordTouch(core, *parent, name.view(), FormerStateOf(found.node.get()));
+  GoingLink going(core, *parent, name);
+  RETURN_IF_ERROR(going.Announce(*found.node, in_upper ? &entry.stat : nullptr));
   RETURN_IF_ERROR(RemoveEntry(core, parent, name, *found.node, at, in_upper, whiteout));
   ++parent->dir->version;
-  NameHasGone(core, *found.node, *parent, name, in_upper ? &entry.stat : nullptr);
+  NameHasGone(core, *found.node, going);
   RecordGone(core, {.parent = *parent,
                     .name = name,
                     .below = whiteout,

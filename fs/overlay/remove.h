@@ -4,6 +4,7 @@
 #pragma once
 
 #include "fs/overlay/core.h"
+#include "fs/overlay/going_link.h"
 
 namespace plyfs {
 
@@ -16,9 +17,8 @@ Errno RemoveDirectoryName(Core& core, const NodeRef& parent, Name name);
 // Before the upper entry `at` of a file goes: if no other name is known, the file stays reachable by a descriptor or by a name
 // among the orphans until the kernel forgets it. `at` itself stays.
 Errno KeepReachable(Core& core, Node& node, const NodeRef& parent, Name name, const ObjectRef& at);
-// After a name has gone from the union, which can no longer fail: what goes wrong here is logged. `upper_stat`: of the upper
-// entry that went; null where only a lower had it.
-void NameHasGone(Core& core, Node& node, const Node& parent, Name name, const struct statx* upper_stat);
+// After the name that `going` has announced has gone from the union, which can no longer fail: what goes wrong here is logged.
+void NameHasGone(Core& core, Node& node, GoingLink& going);
 // Before a directory's name goes: what stat(2) on an open descriptor of it will show.
 Errno FreezeDirectory(Core& core, Node& dir);
 // After it has gone.

@@ -71,8 +71,13 @@ class RenameOperation {
       return PublishExchange();
     }
     RETURN_IF_ERROR(PrepareTarget());
+    GoingLink going(core_, to_.parent(), to_.position.name);
+    if (to_.node && !to_.is_directory()) {
+      const bool in_upper = to_.in_upper.kind == LayerEntry::kPresent;
+      RETURN_IF_ERROR(going.Announce(*to_.node, in_upper ? &to_.in_upper.stat : nullptr));
+    }
     RETURN_IF_ERROR(Move());
-    Publish();
+    Publish(going);
     return (flags_ & RENAME_WHITEOUT) != 0 ? LeaveUserWhiteout() : kOk;
   }
 
@@ -107,6 +112,9 @@ class RenameOperation {
     Node& node = *what.node;
     if (!node.is_directory()) {
       RETURN_IF_ERROR(EnsureUpperName(core_, node, what.parent(), what.position.name));
+      if (what.in_upper.kind != LayerEntry::kPresent) {
+        ASSIGN_OR_RETURN(what.in_upper, LookupUpper(core_, what.parent(), what.position.name));
+      }
       RETURN_IF_ERROR(LetHoldIfDevice(core_, node, what.ref(), where.parent()));
       if (!node.is_regular() || !HasWhPrefix(where.position.name.view())) return kOk;
       return upper_.SetMark(what.ref(), kLiteralMark, "y");
@@ -190,35 +198,37 @@ class RenameOperation {
     return kOk;
   }
 
-  void Publish() {
+  void Publish(GoingLink& going) {
     CountChange();
     if (to_.is_directory()) {
       DirectoryHasGone(core_, *to_.node, to_.parent(), to_.position.name);
     } else if (to_.node) {
-      const bool in_upper = to_.in_upper.kind == LayerEntry::kPresent;
-      NameHasGone(core_, *to_.node, to_.parent(), to_.position.name, in_upper ? &to_.in_upper.stat : nullptr);
+      NameHasGone(core_, *to_.node, going);
     }
     core_.nodes.MoveName(*from_.node, from_.parent(), from_.position.name.view(), to_.position.parent,
                          to_.position.name.view());
-    RecordMoved(core_, MoveOf(from_, to_), *from_.node, to_.is_directory() ? to_.node.get() : nullptr, from_.below,
+    RecordMoved(core_, WhatMoved(), *from_.node, to_.is_directory() ? to_.node.get() : nullptr, from_.below,
                 (flags_ & RENAME_WHITEOUT) != 0);
   }
 
-  RecordedMove MoveOf(const End& from, const End& to) const {
-    const bool replaces = !exchange() && !to.is_directory() && to.in_upper.kind == LayerEntry::kPresent;
-    return {.parent = from.parent(),
-            .name = from.position.name,
-            .new_parent = to.parent(),
-            .new_name = to.position.name,
-            .upper_inode = from.in_upper.kind == LayerEntry::kPresent ? from.in_upper.stat.stx_ino : 0,
-            .replaced_inode = replaces && to.in_upper.stat.stx_nlink > 1 ? to.in_upper.stat.stx_ino : 0};
+  static uint64_t InodeOf(const End& end) {
+    return end.in_upper.kind == LayerEntry::kPresent ? end.in_upper.stat.stx_ino : 0;
+  }
+
+  RecordedMove WhatMoved() const {
+    const bool counts = exchange() || (!to_.is_directory() && to_.in_upper.stat.stx_nlink > 1);
+    return {.parent = from_.parent(),
+            .name = from_.position.name,
+            .new_parent = to_.parent(),
+            .new_name = to_.position.name,
+            .upper_inode = InodeOf(from_),
+            .replaced_inode = counts ? InodeOf(to_) : 0};
   }
 
   Errno PublishExchange() {
     CountChange();
     core_.nodes.SwapNames({from_.position.parent, from_.position.name.view()}, {to_.position.parent, to_.position.name.view()});
-    RecordMoved(core_, MoveOf(from_, to_), *from_.node, nullptr, false, true);
-    RecordMoved(core_, MoveOf(to_, from_), *to_.node, nullptr, false, true);
+    RecordExchanged(core_, WhatMoved(), *from_.node, *to_.node);
     return kOk;
   }
 

@@ -29,6 +29,9 @@ std::vector<Record> AllTypes() {
       {.type = RecordType::kOrigin, .sequence = 7, .inode = 1, .value = 2, .birth_ns = 1'700'000'000'123'456'789},
       {.type = RecordType::kDropOrigin, .sequence = 8, .inode = 13},
       {.type = RecordType::kLinksRemoved, .sequence = 9, .inode = 1, .device = 2, .value = 3},
+      {.type = RecordType::kLinkGoes, .sequence = 10, .name = name, .inode = 1, .device = 2, .value = 3, .from = "a/b"},
+      {.type = RecordType::kIndexedLinkGoes, .sequence = 11, .name = name, .inode = 1, .device = 2, .value = 3},
+      {.type = RecordType::kLinkSettled, .sequence = 12, .inode = 1, .device = 2},
       {.type = RecordType::kAlias, .sequence = UINT64_MAX, .name = {.dir = 0, .text = "\n\xff"}, .inode = 14},
   };
 }

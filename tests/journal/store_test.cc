@@ -83,15 +83,65 @@ TEST_F(StoreTest, ARenameChainHasItsFirstName) {
   Apply({Moved("a", "b", 5)});
   Apply({Moved("b", "c", 5)});
   Apply({Gone("b")});
-  ASSERT_TRUE(store_->Rename(N("c")));
-  EXPECT_EQ(store_->Rename(N("c"))->from, "/a");
-  EXPECT_FALSE(store_->Rename(N("b")));
+  ASSERT_TRUE(store_->Rename(N("c"), 0));
+  EXPECT_EQ(store_->Rename(N("c"), 0)->from, "/a");
+  EXPECT_FALSE(store_->Rename(N("b"), 0));
   // Something else goes over the same names.
   Apply({Moved("c", "d", 6)});
-  EXPECT_EQ(store_->Rename(N("d"))->from, "/c");
-  // In another epoch a chain begins anew.
+  EXPECT_EQ(store_->Rename(N("d"), 0)->from, "/c");
+  // What was renamed in several epochs tells for each where it stood at its start.
   Apply({Moved("d", "e", 6)}, 1);
-  EXPECT_EQ(store_->Rename(N("e"))->from, "/d");
+  Apply({Moved("e", "f", 6), Moved("f", "g", 6)}, 3);
+  Open();
+  EXPECT_EQ(store_->Rename(N("g"), 0)->from, "/c");
+  EXPECT_EQ(store_->Rename(N("g"), 1)->from, "/d");
+  EXPECT_EQ(store_->Rename(N("g"), 2)->from, "/e");
+  EXPECT_EQ(store_->Rename(N("g"), 3)->from, "/e");
+  EXPECT_FALSE(store_->Rename(N("g"), 4));
+}
+
+TEST_F(StoreTest, AnObjectThatIsRenamedInManyEpochsKeepsItsFirstNameAndItsLast) {
+  for (uint32_t epoch = 0; epoch < 1000; ++epoch) {
+    Apply({Moved(std::to_string(epoch), std::to_string(epoch + 1), 5), Gone(std::to_string(epoch))}, epoch);
+  }
+  EXPECT_EQ(store_->Rename(N("1000"), 0)->from, "/0");
+  for (uint32_t epoch = 990; epoch < 1000; ++epoch) EXPECT_EQ(store_->Rename(N("1000"), epoch)->from, "/" + std::to_string(epoch));
+}
+
+TEST_F(StoreTest, AnExchangeByWayOfANameAsideKeepsBothChains) {
+  const JournalName aside{.dir = 0, .text = "exchange"};
+  Apply({Moved("a", "b", 5), Moved("y", "z", 6)});
+  Apply({{.type = RecordType::kRename, .name = aside, .old_name = N("b"), .inode = 5, .from = "/b"},
+         Moved("z", "b", 6),
+         {.type = RecordType::kRename, .name = N("z"), .old_name = aside, .inode = 5, .from = "/b"},
+         {.type = RecordType::kGone, .name = aside}});
+  EXPECT_EQ(store_->Rename(N("b"), 0)->from, "/y");
+  EXPECT_EQ(store_->Rename(N("z"), 0)->from, "/a");
+  EXPECT_FALSE(store_->Rename(aside, 0));
+}
+
+TEST_F(StoreTest, ALinkIsGoingUntilItIsSettled) {
+  const auto goes = [](RecordType type, const std::string& text, uint64_t before) {
+    return Record{.type = type, .name = N(text, 3), .inode = 7, .device = 8, .value = before, .from = "a/b"};
+  };
+  const auto going = [&] {
+    Lines lines;
+    EXPECT_TRUE(store_->ForEachGoingLink([&](const StoredGoingLink& link) {
+      lines.push_back(std::to_string(link.device) + "-" + std::to_string(link.inode) + (link.indexed ? " indexed " : " ") +
+                      std::to_string(link.before) + " " + std::to_string(link.name.dir) + "=" + link.dir_path + "/" + link.name.text);
+    }).ok());
+    return lines;
+  };
+  const Record settled{.type = RecordType::kLinkSettled, .inode = 7, .device = 8};
+  Apply({goes(RecordType::kLinkGoes, "x", 0), settled});
+  EXPECT_EQ(going(), Lines{});
+  Apply({goes(RecordType::kLinkGoes, "x", 1)});
+  Open();
+  EXPECT_EQ(going(), Lines{"8-7 1 3=a/b/x"});
+  Apply({goes(RecordType::kIndexedLinkGoes, "y", 2)});
+  EXPECT_EQ(going(), Lines{"8-7 indexed 2 3=a/b/y"});
+  Apply({settled});
+  EXPECT_EQ(going(), Lines{});
 }
 
 TEST_F(StoreTest, ARemovedDirectoryTakesWhatWasInIt) {

@@ -178,7 +178,7 @@ TEST_F(TailTest, OneOnAFullDiskHasNoHoles) {
   EXPECT_GE(static_cast<size_t>(st.st_blocks) * 512, Tail::kSize);
 }
 
-// --- format version 1, as bytes
+// --- format versions 1 and 2, as bytes
 
 std::string Unhex(const std::string& text) {
   std::istringstream in(text);
@@ -220,7 +220,10 @@ void FillGolden(Tail& tail) {
       {.type = RecordType::kOrigin, .inode = 14, .value = 15, .birth_ns = 16},
       {.type = RecordType::kDropOrigin, .inode = 17},
       {.type = RecordType::kLinksRemoved, .inode = 18, .device = 19, .value = 20},
-      {.type = RecordType::kAlias, .name = name, .inode = 21}};
+      {.type = RecordType::kAlias, .name = name, .inode = 21},
+      {.type = RecordType::kLinkGoes, .name = name, .inode = 22, .device = 23, .value = 24, .from = "a/b"},
+      {.type = RecordType::kIndexedLinkGoes, .name = name, .inode = 25, .device = 26, .value = 27, .from = "c"},
+      {.type = RecordType::kLinkSettled, .inode = 28, .device = 29}};
   std::string bytes;
   for (Record& record : records) {
     record.sequence = tail.NextSequence();
@@ -231,8 +234,17 @@ void FillGolden(Tail& tail) {
   }
 }
 
+// The file that a golden one was made of.
+std::string Unfold(const char* golden_path, size_t size) {
+  const std::string golden = Unhex(ReadFile(golden_path));
+  std::string bytes(size, '\0');
+  if (golden.size() <= 72) return bytes;
+  bytes.replace(0, 72, golden, 0, 72);
+  return bytes.replace(4096, golden.size() - 72, golden, 72);
+}
+
 // A change of the format must come with another version, and with code that reads this one.
-TEST_F(TailTest, HasTheBytesOfVersionOne) {
+TEST_F(TailTest, HasTheBytesOfVersionTwo) {
   std::unique_ptr<Tail> tail = Make();
   FillGolden(*tail);
   tail.reset();
@@ -240,18 +252,14 @@ TEST_F(TailTest, HasTheBytesOfVersionOne) {
   // The header's 72 bytes, and all records.
   const size_t end = bytes.find_last_not_of('\0') + 1;
   bytes = bytes.substr(0, 72) + bytes.substr(4096, end - 4096);
-  EXPECT_EQ(Hex(bytes), ReadFile(PLYFS_GOLDEN_TAIL));
+  EXPECT_EQ(Hex(bytes), ReadFile(PLYFS_GOLDEN_TAIL_2));
 }
 
 TEST_F(TailTest, ReadsVersionOne) {
-  const std::string golden = Unhex(ReadFile(PLYFS_GOLDEN_TAIL));
-  std::string bytes(Tail::kSizeOfOneHalf, '\0');
-  ASSERT_GT(golden.size(), 72u);
-  bytes.replace(0, 72, golden, 0, 72);
-  bytes.replace(4096, golden.size() - 72, golden, 72);
-  WriteFile(path(), bytes);
+  WriteFile(path(), Unfold(PLYFS_GOLDEN_TAIL_1, Tail::kSizeOfOneHalf));
   const std::unique_ptr<Tail> tail = Open();
   ASSERT_TRUE(tail);
+  EXPECT_EQ(tail->header().magic, JournalHeader::kFirstMagic);
   EXPECT_EQ(tail->header().epoch, 4u);
   EXPECT_EQ(tail->NextSequence(), 111u);
   const std::vector<Record> records = tail->Records();
@@ -259,6 +267,18 @@ TEST_F(TailTest, ReadsVersionOne) {
   EXPECT_EQ(records[5].old_name.text, "old");
   EXPECT_EQ(records[9].inode, 21u);
   EXPECT_EQ(ReadFile(path()).size(), Tail::kSize);
+}
+
+TEST_F(TailTest, ReadsVersionTwo) {
+  WriteFile(path(), Unfold(PLYFS_GOLDEN_TAIL_2, Tail::kSize));
+  const std::unique_ptr<Tail> tail = Open();
+  ASSERT_TRUE(tail);
+  EXPECT_EQ(tail->NextSequence(), 114u);
+  const std::vector<Record> records = tail->Records();
+  ASSERT_EQ(records.size(), 13u);
+  EXPECT_EQ(records[9].inode, 21u);
+  EXPECT_EQ(records[10].from, "a/b");
+  EXPECT_EQ(records[12].device, 29u);
 }
 
 }  // namespace

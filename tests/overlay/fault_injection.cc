@@ -3,6 +3,7 @@
 #include "tests/overlay/fault_injection.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -17,14 +18,31 @@ namespace {
 
 thread_local int calls_left = 0;  // until the failing one; 0: not armed
 thread_local FaultIn armed_sort = FaultIn::kChanges;
+thread_local Fault armed_fault = Fault::kError;
 thread_local std::string failed_call;
 
-bool Fails(FaultIn sort, const char* name) {
-  if (calls_left == 0 || sort != armed_sort || --calls_left > 0) return false;
-  failed_call = name;
-  errno = EIO;
-  return true;
-}
+void Die() { ::kill(::getpid(), SIGKILL); }
+
+// One call: from before it is made until after it.
+class Step {
+ public:
+  Step(FaultIn sort, const char* name) {
+    if (calls_left == 0 || sort != armed_sort || --calls_left > 0) return;
+    failed_call = name;
+    dies_after_ = armed_fault == Fault::kDieAfter;
+    fails_ = armed_fault == Fault::kError;
+    if (armed_fault == Fault::kDieBefore) Die();
+    if (fails_) errno = EIO;
+  }
+  ~Step() {
+    if (dies_after_) Die();
+  }
+  bool fails() const { return fails_; }
+
+ private:
+  bool fails_ = false;
+  bool dies_after_ = false;
+};
 
 FaultIn SortOfOpen(int flags) {
   return (flags & (O_CREAT | O_TRUNC)) != 0 || (flags & O_TMPFILE) == O_TMPFILE ? FaultIn::kChanges
@@ -44,8 +62,9 @@ bool CountsSyscall(long number) {
 
 }  // namespace
 
-void ArmFault(FaultIn sort, int nth) {
+void ArmFault(FaultIn sort, int nth, Fault fault) {
   failed_call.clear();
+  armed_fault = fault;
   armed_sort = sort;
   calls_left = nth;
 }
@@ -57,14 +76,15 @@ std::string DisarmFault() {
 
 }  // namespace plyfs::test
 
-using plyfs::test::Fails;
 using plyfs::test::FaultIn;
+using plyfs::test::Step;
 
 // WRAP(result, function, (parameters), (arguments))
 #define WRAP(sort, result, function, parameters, arguments)                    \
   extern "C" result __real_##function parameters;                              \
   extern "C" result __wrap_##function parameters {                             \
-    return Fails(FaultIn::sort, #function) ? -1 : __real_##function arguments; \
+    const Step step(FaultIn::sort, #function);                                 \
+    return step.fails() ? -1 : __real_##function arguments;                    \
   }
 
 WRAP(kChanges, int, mkdirat, (int d, const char* p, mode_t m), (d, p, m))
@@ -107,7 +127,8 @@ extern "C" int __wrap_open64(const char* path, int flags, ...) {
   va_start(rest, flags);
   const mode_t mode = va_arg(rest, mode_t);
   va_end(rest);
-  return Fails(plyfs::test::SortOfOpen(flags), "open") ? -1 : __real_open64(path, flags, mode);
+  const Step step(plyfs::test::SortOfOpen(flags), "open");
+  return step.fails() ? -1 : __real_open64(path, flags, mode);
 }
 
 extern "C" int __real_openat64(int dir, const char* path, int flags, ...);
@@ -116,8 +137,8 @@ extern "C" int __wrap_openat64(int dir, const char* path, int flags, ...) {
   va_start(rest, flags);
   const mode_t mode = va_arg(rest, mode_t);
   va_end(rest);
-  return Fails(plyfs::test::SortOfOpen(flags), "openat") ? -1
-                                                         : __real_openat64(dir, path, flags, mode);
+  const Step step(plyfs::test::SortOfOpen(flags), "openat");
+  return step.fails() ? -1 : __real_openat64(dir, path, flags, mode);
 }
 
 extern "C" long __real_syscall(long number, ...);
@@ -127,7 +148,7 @@ extern "C" long __wrap_syscall(long number, ...) {
   long a[5];
   for (long& argument : a) argument = va_arg(rest, long);
   va_end(rest);
-  if (plyfs::test::CountsSyscall(number) && Fails(plyfs::test::SortOfSyscall(number), "syscall"))
-    return -1;
-  return __real_syscall(number, a[0], a[1], a[2], a[3], a[4]);
+  if (!plyfs::test::CountsSyscall(number)) return __real_syscall(number, a[0], a[1], a[2], a[3], a[4]);
+  const Step step(plyfs::test::SortOfSyscall(number), "syscall");
+  return step.fails() ? -1 : __real_syscall(number, a[0], a[1], a[2], a[3], a[4]);
 }
