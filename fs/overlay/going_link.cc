@@ -96,7 +96,8 @@ Errno GoingLink::Announce(const Node& node, const struct statx* upper) {
     if (last || (upper == nullptr && remaining > 0)) AnnounceCopy(*lower, remaining);
     return kOk;
   }
-  if (upper != nullptr || node.layer == LayerIndex::kUpper) return kOk;
+  // (A lower file with several names is known by its inode, which is among the rare things.)
+  if (upper != nullptr || node.layer == LayerIndex::kUpper || !node.rare) return kOk;
   ASSIGN_OR_RETURN(const Located located, Locate(core_, node));
   ASSIGN_OR_RETURN(const struct statx stat, StatObject(located.ref()));
   if (stat.stx_nlink <= 1) return kOk;

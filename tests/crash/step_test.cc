@@ -1,6 +1,6 @@
 // step_test.cc: the server dies before, and after, each of its system calls that change a filesystem,
-// in a script that does every kind of operation; then the next mount's journal is a full walk, and the
-// script's files are the old or the new ones.
+// in a script that does every kind of operation; then the next mount's journal is a full walk, link
+// counts are the number of names, and the script's files are the old or the new ones.
 // Not here: random moments (kill_test.cc).
 //
 // $PLYFS_CRASH_STEPS=all: every step; else every eleventh, from a random one on.
@@ -16,6 +16,7 @@
 #include <random>
 
 #include "tests/crash/full_walk.h"
+#include "tests/crash/workload.h"
 #include "tests/harness/child.h"
 #include "tests/harness/file_ops.h"
 #include "tests/harness/temp_dir.h"
@@ -54,6 +55,13 @@ void Script(const std::string& m) {
   ::rename((m + "/d2/sub").c_str(), (m + "/dir/sub").c_str());
   ::renameat2(AT_FDCWD, (m + "/d2/y").c_str(), AT_FDCWD, (m + "/h3").c_str(), RENAME_EXCHANGE);
   ::mknod((m + "/fifo").c_str(), S_IFIFO | 0600, 0);
+  // Names of files that are not copied up yet, and of those that are by then.
+  ::unlink((m + "/g1").c_str());
+  ::rename((m + "/fifo").c_str(), (m + "/g2").c_str());
+  ::rename((m + "/g3").c_str(), (m + "/dir/g3").c_str());
+  ::rename((m + "/d2/g4").c_str(), (m + "/g5").c_str());
+  ::rename((m + "/g6").c_str(), (m + "/g1").c_str());
+  ::unlink((m + "/dir/g3").c_str());
   ::truncate((m + "/t").c_str(), 0);
 }
 
@@ -105,10 +113,13 @@ class StepTest : public testing::Test {
     for (const char* name : {"/copied", "/removed", "/low", "/h1", "/t"}) test::WriteFile(lower + name, kOld);
     test::MakeHardLink(lower + "/h1", lower + "/h2");
     test::MakeHardLink(lower + "/h1", lower + "/h3");
+    test::WriteFile(lower + "/g1", kOld);
+    for (const char* name : {"/g2", "/g3", "/g5", "/g6"}) test::MakeHardLink(lower + "/g1", lower + name);
     test::MakeDirs(lower + "/d");
     test::MakeDirs(lower + "/d2");
     test::WriteFile(lower + "/d/x", kOld);
     test::WriteFile(lower + "/d2/y", kOld);
+    test::MakeHardLink(lower + "/g1", lower + "/d2/g4");
   }
 
   static void Check(const Layers& layers, const std::string& mountpoint) {
@@ -119,6 +130,7 @@ class StepTest : public testing::Test {
     const test::ProgramResult fsck = test::RunProgram({test::PlyfsBinary(), "fsck", mountpoint});
     EXPECT_EQ(fsck.exit_code, 0) << fsck.out << fsck.err;
     CheckFiles(mountpoint);
+    EXPECT_EQ(WrongLinkCounts(mountpoint), std::vector<std::string>());
   }
 
   static void CheckFiles(const std::string& dir) {

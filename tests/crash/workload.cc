@@ -172,31 +172,34 @@ std::map<int, ino_t> Numbers(const std::string& mount) {
   return numbers;
 }
 
-TreeReport CheckTree(const std::string& mount, const std::map<int, ino_t>& numbers) {
-  TreeReport report;
-  std::map<ino_t, nlink_t> names;
-  std::map<ino_t, std::pair<std::string, nlink_t>> said;
+std::vector<std::string> CheckTree(const std::string& mount, const std::map<int, ino_t>& numbers) {
+  std::vector<std::string> problems = WrongLinkCounts(mount);
   ForEachFile(mount, [&](const std::string& path, const struct stat& st) {
-    ++names[st.st_ino];
-    said[st.st_ino] = {path, st.st_nlink};
     if (!S_ISREG(st.st_mode)) return;
     const std::string content = test::ReadFile(path);
     const int number = NumberIn(content);
     if (const std::string problem = ContentProblem(content, number); !problem.empty()) {
-      report.problems.push_back(path + ": " + problem);
+      problems.push_back(path + ": " + problem);
     }
     const auto expected = numbers.find(number);
     if (expected != numbers.end() && expected->second != st.st_ino) {
-      report.problems.push_back(path + ": st_ino was " + std::to_string(expected->second) + " and is " +
-                                std::to_string(st.st_ino));
+      problems.push_back(path + ": st_ino was " + std::to_string(expected->second) + " and is " + std::to_string(st.st_ino));
     }
   });
-  for (const auto& [ino, where] : said) {
-    if (names[ino] == where.second) continue;
-    report.nlinks.push_back(where.first + ": st_nlink " + std::to_string(where.second) + ", names " +
-                            std::to_string(names[ino]));
+  return problems;
+}
+
+std::vector<std::string> WrongLinkCounts(const std::string& mount) {
+  std::map<ino_t, std::map<std::string, nlink_t>> files;
+  ForEachFile(mount, [&](const std::string& path, const struct stat& st) { files[st.st_ino][path] = st.st_nlink; });
+  std::vector<std::string> wrong;
+  for (const auto& [ino, names] : files) {
+    for (const auto& [path, nlink] : names) {
+      if (nlink == names.size()) continue;
+      wrong.push_back(path + ": st_nlink " + std::to_string(nlink) + ", names " + std::to_string(names.size()));
+    }
   }
-  return report;
+  return wrong;
 }
 
 }  // namespace plyfs::crash

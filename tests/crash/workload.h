@@ -28,11 +28,10 @@ uint64_t RunThread(const std::string& mount, uint64_t seed, const std::atomic<bo
 /// st_ino of each lower file, by its number.
 std::map<int, ino_t> Numbers(const std::string& mount);
 
-struct TreeReport {
-  std::vector<std::string> problems;  // of content and of numbers
-  std::vector<std::string> nlinks;    // names whose st_nlink is not the number of names
-};
-/// Looks at all of it.
-TreeReport CheckTree(const std::string& mount, const std::map<int, ino_t>& numbers);
+/// Looks at all of it. What is wrong with content, numbers and link counts.
+std::vector<std::string> CheckTree(const std::string& mount, const std::map<int, ino_t>& numbers);
+
+/// Names whose st_nlink is not the number of names, in any tree.
+std::vector<std::string> WrongLinkCounts(const std::string& mount);
 
 }  // namespace plyfs::crash

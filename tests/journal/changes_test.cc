@@ -7,6 +7,7 @@
 
 #include <filesystem>
 
+#include "tests/harness/file_ops.h"
 #include "tests/overlay/union.h"
 
 namespace plyfs::test {
@@ -282,6 +283,25 @@ TEST(Changes, NumbersAndLinkCountsOutliveTheMount) {
   const std::string live = Snapshot(tree, Compare::kLive);
   tree.Open();
   EXPECT_EQ(Snapshot(tree, Compare::kLive), live);
+}
+
+TEST(Changes, AJournalOfVersionOneIsReadAndGoesOnAsVersionTwo) {
+  Tree tree;
+  tree.Create("n");
+  tree.Close();
+  const std::string path = tree.work() + "/plyfs/journal/tail";
+  std::string bytes = ReadFile(path);
+  ASSERT_EQ(bytes[0], '2');
+  bytes[0] = '1';
+  WriteHostFile(path, bytes);
+  tree.Open();
+  EXPECT_EQ(tree.Findings(), Lines());
+  EXPECT_EQ(tree.Listed(), Lines{"A /n"});
+  tree.Create("o");
+  tree.Close();
+  EXPECT_EQ(ReadFile(path)[0], '2');
+  tree.Open();
+  EXPECT_EQ(tree.Listed(), (Lines{"A /n", "A /o"}));
 }
 
 TEST(Changes, ADirectoryWithANewRedirectIsAnother) {

@@ -1,6 +1,6 @@
 // link_count_test.cc: the server dies before, and after, each change that an operation on names of a
-// lower file with several makes; then, and after it has died again at each change of its recovery,
-// st_nlink counts the names that the union shows.
+// lower file with several makes, or the change fails; then, and after it has died again at each
+// change of its recovery, st_nlink counts the names that the union shows.
 // Not here: other operations and random moments, through a mount (tests/crash).
 #include <grp.h>
 #include <gtest/gtest.h>
@@ -20,6 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kSurvived = 7;
+constexpr int kMetAnError = 8;
 constexpr int kMostSteps = 100;
 constexpr uid_t kUser = 1000;
 
@@ -55,6 +56,13 @@ class Linked : public Union {
     static_cast<void>(::setgroups(0, nullptr) + ::setgid(kUser) + ::setuid(kUser));
   }
 
+  void OpenAfterError() {
+    clean_end_ = true;
+    Open();
+    Change("x");
+    Names("");
+  }
+
   // Copies it up.
   void Change(const std::string& path) {
     const timespec time{.tv_sec = 1'000'000, .tv_nsec = 0};
@@ -81,8 +89,8 @@ class Linked : public Union {
         text += path + " says " + std::to_string(nlink) + " of " + std::to_string(names.size()) + " names; ";
       }
     }
-    // A copy in the index that no name leads to is never found again.
-    const bool shown = found.names.contains(lower_ino_);
+    // A copy in the index that no name leads to is never found again. (After an error it may stay.)
+    const bool shown = clean_end_ || found.names.contains(lower_ino_);
     const fs::path index = work() + "/plyfs/index";
     for (const auto& entry : fs::exists(index) ? fs::directory_iterator(index) : fs::directory_iterator()) {
       if (!shown && entry.path().extension() != ".n") text += entry.path().filename().string() + " is nobody's; ";
@@ -117,6 +125,7 @@ class Linked : public Union {
 
   const Kind& kind_;
   uint64_t lower_ino_ = 0;
+  bool clean_end_ = false;
 };
 
 struct Case {
@@ -163,27 +172,29 @@ const Case kCases[] = {
 
 class LinkCountTest : public testing::TestWithParam<std::tuple<Kind, Case>> {
  protected:
-  // What `body` does in another process, with a fault. True if it lived to its end; nothing is closed in either case.
+  // What `body` does in another process, with a fault. True if it lived to its end without meeting that; the union is closed only
+  // after an error.
   template <typename Body>
   static bool Lives(Linked& u, Body body) {
     const pid_t child = ::fork();
     if (child == 0) {
       u.BecomeUser();
       body();
-      ::_exit(kSurvived);
+      if (DisarmFault().empty()) ::_exit(kSurvived);
+      u.Close();
+      ::_exit(kMetAnError);
     }
     int status = 0;
     EXPECT_EQ(::waitpid(child, &status, 0), child);
     const bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-    EXPECT_TRUE(killed || (WIFEXITED(status) && WEXITSTATUS(status) == kSurvived)) << status;
-    return !killed;
+    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+    EXPECT_TRUE(killed || code == kSurvived || code == kMetAnError) << status;
+    return code == kSurvived;
   }
   static void ExpectRight(Linked& u) {
-    for (const char* when : {"after the mount", "after another"}) {
-      u.Open();
-      EXPECT_EQ(u.Wrong(), "") << when;
-      u.Close();
-    }
+    u.Open();
+    EXPECT_EQ(u.Wrong(), "");
+    u.Close();
   }
 };
 INSTANTIATE_TEST_SUITE_P(EachOperation, LinkCountTest,
@@ -191,22 +202,26 @@ INSTANTIATE_TEST_SUITE_P(EachOperation, LinkCountTest,
                            return std::string(std::get<1>(row.param).name) + std::get<0>(row.param).name;
                          });
 
-TEST_P(LinkCountTest, IsRightAfterADeathAtAnyStep) {
+TEST_P(LinkCountTest, IsRightAfterADeathOrAnErrorAtAnyStep) {
   const auto& [kind, row] = GetParam();
   if (::getuid() != 0) GTEST_SKIP() << "makes layers of several users";
-  for (const Fault fault : {Fault::kDieBefore, Fault::kDieAfter}) {
+  for (const Fault fault : {Fault::kDieBefore, Fault::kDieAfter, Fault::kError}) {
     int nth = 1;
     for (bool lived = false; !lived && !HasFailure(); ++nth) {
-      SCOPED_TRACE((fault == Fault::kDieBefore ? "before change " : "after change ") + std::to_string(nth));
+      const char* how = fault == Fault::kError ? "error of" : fault == Fault::kDieBefore ? "before" : "after";
+      SCOPED_TRACE(how + (" change " + std::to_string(nth)));
       ASSERT_LT(nth, kMostSteps);
       Linked u(kind);
       lived = Lives(u, [&] {
         u.Open();
+        // A journal that cannot be made counts nothing.
+        if (fault == Fault::kError) u.Change("");
         row.before(u);
         ArmFault(FaultIn::kChanges, nth, fault);
         row.operation(u);
-        DisarmFault();
       });
+      // After a clean end it looks at what it remembers only when it needs that.
+      if (fault == Fault::kError) u.OpenAfterError();
       ExpectRight(u);
     }
     EXPECT_TRUE(HasFailure() || nth > 2);
@@ -215,6 +230,7 @@ TEST_P(LinkCountTest, IsRightAfterADeathAtAnyStep) {
 
 TEST_P(LinkCountTest, IsRightAfterDeathsInTheRecovery) {
   const auto& [kind, row] = GetParam();
+  if (kind.whiteouts == Whiteouts::kWhFile) GTEST_SKIP() << "the same as with devices";
   if (::getuid() != 0) GTEST_SKIP() << "makes layers of several users";
   bool lived = false;
   for (int nth = 1; !lived && !HasFailure(); ++nth) {
@@ -225,21 +241,18 @@ TEST_P(LinkCountTest, IsRightAfterDeathsInTheRecovery) {
       row.before(u);
       ArmFault(FaultIn::kChanges, nth, Fault::kDieAfter);
       row.operation(u);
-      DisarmFault();
     });
     // The last one lives, changes something, and dies without saying so.
     bool recovered = false;
     for (int again = 1; !recovered && again < kMostSteps; ++again) {
-      for (const Fault fault : {Fault::kDieBefore, Fault::kDieAfter}) {
-        recovered = Lives(u, [&] {
-          ArmFault(FaultIn::kChanges, again, fault);
-          u.Open();
-          u.Wrong();
-          DisarmFault();
-          u.Remove("h2");
-        });
-      }
+      recovered = Lives(u, [&] {
+        ArmFault(FaultIn::kChanges, again, Fault::kDieAfter);
+        u.Open();
+        u.Wrong();
+        u.Remove("h2");
+      });
     }
+    ExpectRight(u);
     ExpectRight(u);
   }
 }
