@@ -240,11 +240,11 @@ TEST_F(TailTest, HasTheBytesOfVersionOne) {
   // The header's 72 bytes, and all records.
   const size_t end = bytes.find_last_not_of('\0') + 1;
   bytes = bytes.substr(0, 72) + bytes.substr(4096, end - 4096);
-  EXPECT_EQ(Hex(bytes), ReadFile(PLYFS_GOLDEN_TAIL));
+  EXPECT_EQ(Hex(bytes), ReadFile(PLYFS_GOLDEN "/tail-1.hex"));
 }
 
 TEST_F(TailTest, ReadsVersionOne) {
-  const std::string golden = Unhex(ReadFile(PLYFS_GOLDEN_TAIL));
+  const std::string golden = Unhex(ReadFile(PLYFS_GOLDEN "/tail-1.hex"));
   std::string bytes(Tail::kSizeOfOneHalf, '\0');
   ASSERT_GT(golden.size(), 72u);
   bytes.replace(0, 72, golden, 0, 72);
