@@ -89,6 +89,15 @@ bool ReadSquash(const json& object, const char* field, std::optional<Id>* id) {
   return true;
 }
 
+json OwnersToObject(const LayerStackOptions& layers) {
+  json object = {{"uid_ranges", RangesToJson(layers.ids.uids)},
+                 {"gid_ranges", RangesToJson(layers.ids.gids)},
+                 {"xattr_permissions", static_cast<unsigned>(layers.override_stat)}};
+  if (layers.ids.squash_uid) object["squash_uid"] = *layers.ids.squash_uid;
+  if (layers.ids.squash_gid) object["squash_gid"] = *layers.ids.squash_gid;
+  return object;
+}
+
 json ToObject(const OperationStats& operation) {
   return {{"name", operation.name}, {"count", operation.count}, {"nanoseconds", operation.nanoseconds},
           {"buckets", operation.buckets}};
@@ -254,6 +263,7 @@ std::string ToJson(const StatsReport& report) {
                {"copied_up_files", report.overlay.copied_up_files},
                {"copied_up_bytes", report.overlay.copied_up_bytes},
                {"open_descriptors", report.overlay.open_descriptors},
+               {"examined_names", report.overlay.examined_names},
                {"journal",
                 {{"open", report.journal.open},
                  {"lost", report.journal.lost},
@@ -276,10 +286,25 @@ bool FromJson(const json& object, StatsReport* report) {
   return Read(object, "threads", &report->threads) && Read(object, "nodes", &overlay.nodes) &&
          Read(object, "copied_up_files", &overlay.copied_up_files) &&
          Read(object, "copied_up_bytes", &overlay.copied_up_bytes) &&
-         Read(object, "open_descriptors", &overlay.open_descriptors) && Read(*journal, "open", &stats.open) &&
+         Read(object, "open_descriptors", &overlay.open_descriptors) &&
+         Read(object, "examined_names", &overlay.examined_names) && Read(*journal, "open", &stats.open) &&
          Read(*journal, "lost", &stats.lost) && Read(*journal, "sequence", &stats.sequence) &&
          Read(*journal, "pending_records", &stats.pending_records) &&
          Read(*journal, "database_bytes", &stats.database_bytes);
+}
+
+std::string OwnersToJson(const LayerStackOptions& layers) { return Line(OwnersToObject(layers)); }
+
+bool OwnersFromJson(const json& object, LayerStackOptions* layers) {
+  unsigned xattr_permissions = 0;
+  if (!object.is_object() || !ReadRanges(object, "uid_ranges", &layers->ids.uids) ||
+      !ReadRanges(object, "gid_ranges", &layers->ids.gids) || !ReadSquash(object, "squash_uid", &layers->ids.squash_uid) ||
+      !ReadSquash(object, "squash_gid", &layers->ids.squash_gid) ||
+      !Read(object, "xattr_permissions", &xattr_permissions) || xattr_permissions > 2) {
+    return false;
+  }
+  layers->override_stat = static_cast<OverrideStat>(xattr_permissions);
+  return true;
 }
 
 std::string ToJson(const UnionInfo& info) {
@@ -292,12 +317,8 @@ std::string ToJson(const UnionInfo& info) {
                  {"lowers", std::move(lowers)},
                  {"upper", PathToJson(layers.upper)},
                  {"work", PathToJson(layers.work)},
-                 {"redirect_dir", info.redirect_dir == RedirectDir::kOn},
-                 {"uid_ranges", RangesToJson(layers.ids.uids)},
-                 {"gid_ranges", RangesToJson(layers.ids.gids)},
-                 {"xattr_permissions", static_cast<unsigned>(layers.override_stat)}};
-  if (layers.ids.squash_uid) object["squash_uid"] = *layers.ids.squash_uid;
-  if (layers.ids.squash_gid) object["squash_gid"] = *layers.ids.squash_gid;
+                 {"redirect_dir", info.redirect_dir == RedirectDir::kOn}};
+  object.update(OwnersToObject(layers));
   return Line(object);
 }
 
@@ -312,18 +333,12 @@ bool FromJson(const json& object, UnionInfo* info) {
     layers.lowers.push_back(*std::move(path));
   }
   bool redirect = false;
-  unsigned xattr_permissions = 0;
   if (!Read(object, "server", &info->version) || !Read(object, "pid", &info->pid) ||
       !ReadPath(object, "mountpoint", &info->mountpoint) || !ReadPath(object, "upper", &layers.upper) ||
-      !ReadPath(object, "work", &layers.work) || !Read(object, "redirect_dir", &redirect) ||
-      !ReadRanges(object, "uid_ranges", &layers.ids.uids) || !ReadRanges(object, "gid_ranges", &layers.ids.gids) ||
-      !ReadSquash(object, "squash_uid", &layers.ids.squash_uid) ||
-      !ReadSquash(object, "squash_gid", &layers.ids.squash_gid) ||
-      !Read(object, "xattr_permissions", &xattr_permissions) || xattr_permissions > 2) {
+      !ReadPath(object, "work", &layers.work) || !Read(object, "redirect_dir", &redirect) || !OwnersFromJson(object, &layers)) {
     return false;
   }
   info->redirect_dir = redirect ? RedirectDir::kOn : RedirectDir::kOff;
-  layers.override_stat = static_cast<OverrideStat>(xattr_permissions);
   return true;
 }
 

@@ -26,6 +26,10 @@ std::string ToJson(const UnionInfo& info);
 // for lists of millions. False if it has another form, which says nothing of whether it is right.
 bool ReadPlainChange(std::string_view line, Change* change);
 
+// What of it says how owners are shown: ids and override_stat.
+std::string OwnersToJson(const LayerStackOptions& layers);
+bool OwnersFromJson(const nlohmann::json& object, LayerStackOptions* layers);
+
 // Reads what ToJson has made; unknown fields are skipped. False if a field is missing or is not what it should be.
 bool FromJson(const nlohmann::json& object, Change* change);
 bool FromJson(const nlohmann::json& object, ChangeEvent* event);

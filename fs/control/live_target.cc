@@ -36,7 +36,7 @@ std::string WorkdirOf(std::string_view text) {
   return path;
 }
 
-absl::StatusOr<std::string> AskForWorkdir(const std::string& mountpoint) {
+absl::StatusOr<std::string> AskForWorkdir(const std::string& mountpoint, std::string_view otherwise) {
   // With "/." a symlink to the mountpoint is followed.
   const Result<UniqueFd> directory = OpenDirectory({.dir = AT_FDCWD, .name = (mountpoint + "/.").c_str()});
   if (!directory.ok()) return Failure(directory.error(), mountpoint, std::strerror(directory.error().value()));
@@ -46,8 +46,7 @@ absl::StatusOr<std::string> AskForWorkdir(const std::string& mountpoint) {
     return Failure(asked, mountpoint, "only root and the user who mounted it may use the tools on this mount");
   }
   if (asked == ENOTTY || asked == ENOSYS || asked == EINVAL) {
-    return Failure(ENOTTY, mountpoint,
-                   "no plyfs is mounted here; for an upper directory that is not mounted give --upper, --work and --lower");
+    return Failure(ENOTTY, mountpoint, "no plyfs is mounted here" + std::string(otherwise));
   }
   if (!asked.ok()) return Failure(asked, mountpoint, absl::StrCat("the server does not answer: ", std::strerror(asked.value())));
   answer->text[sizeof answer->text - 1] = '\0';
@@ -83,6 +82,11 @@ class SocketTarget : public LiveTarget {
   }
   absl::StatusOr<std::vector<FsckFinding>> CheckJournal(bool repair) override {
     return List<FsckFinding>({.operation = ControlOperation::kCheckJournal, .repair = repair});
+  }
+
+  std::optional<uint64_t> ExaminedNames() override {
+    const absl::StatusOr<StatsReport> report = Stats();
+    return report.ok() ? std::optional<uint64_t>(report->overlay.examined_names) : std::nullopt;
   }
 
   absl::Status Watch(WatchFrom from, const std::function<void(uint64_t sequence)>& on_start,
@@ -175,8 +179,8 @@ class SocketTarget : public LiveTarget {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<LiveTarget>> OpenMounted(const std::string& mountpoint) {
-  absl::StatusOr<std::string> workdir = AskForWorkdir(mountpoint);
+absl::StatusOr<std::unique_ptr<LiveTarget>> OpenMounted(const std::string& mountpoint, std::string_view otherwise) {
+  absl::StatusOr<std::string> workdir = AskForWorkdir(mountpoint, otherwise);
   if (!workdir.ok()) return workdir.status();
   return std::make_unique<SocketTarget>(mountpoint, *std::move(workdir));
 }

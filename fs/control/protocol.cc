@@ -85,7 +85,9 @@ std::optional<ControlRequest> ParseRequest(std::string_view line, std::string* e
     request.repair = object["repair"];
   }
   if (object.contains("sequence")) {
-    if (!object["sequence"].is_number_unsigned()) return fail("'sequence' must be a number");
+    if (!object["sequence"].is_number_unsigned() || object["sequence"] == UINT64_MAX) {
+      return fail("'sequence' must be a number below 2^64-1");
+    }
     request.sequence = object["sequence"].get<uint64_t>();
   }
   return request;
@@ -98,11 +100,14 @@ std::string FailureText(const ControlRequest& request, Errno reason) {
     return "there is no checkpoint '" + checkpoint + "'; `plyfs checkpoint list` shows those that exist";
   }
   if (reason == EEXIST && creates) return "checkpoint '" + checkpoint + "' exists already; delete it first or take another name";
-  if (reason == EINVAL && !checkpoint.empty()) {
+  const bool has_name = creates || request.operation == ControlOperation::kDeleteCheckpoint || !checkpoint.empty();
+  if (reason == EINVAL && has_name) {
     return "'" + checkpoint + "' is no name of a checkpoint: it must be 1 to 128 letters, digits, dots, underscores and hyphens";
   }
   std::string text = SubjectOf(request) + " failed: " + std::strerror(reason.value());
-  if (reason == EOPNOTSUPP) text += "; the union is mounted with journal=off, mount it without that";
+  if (reason == EOPNOTSUPP) {
+    text += "; the union is mounted with journal=off (mount it without that), or a later version of plyfs has written the journal";
+  }
   if (reason == ENOSPC) text += "; make room on the filesystem of the workdir and try again";
   return text;
 }

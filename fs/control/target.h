@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -30,6 +31,9 @@ class Target {
   virtual absl::Status DeleteCheckpoint(const std::string& name) = 0;
   virtual absl::StatusOr<std::vector<Checkpoint>> Checkpoints() = 0;
   virtual absl::StatusOr<std::vector<FsckFinding>> CheckJournal(bool repair) = 0;
+  // How many names lists and checks have looked at so far; nullopt if the server does not say. From any thread, while another method
+  // is at work: how far that is.
+  virtual std::optional<uint64_t> ExaminedNames() = 0;
 };
 
 // What only a server can be asked.
@@ -47,10 +51,10 @@ class LiveTarget : public Target {
   virtual absl::StatusOr<StatsReport> Stats() = 0;
 };
 
-// The union mounted at `mountpoint`.
-absl::StatusOr<std::unique_ptr<LiveTarget>> OpenMounted(const std::string& mountpoint);
+// The union mounted at `mountpoint`. `otherwise` is added to the error where no plyfs is mounted: what else to do.
+absl::StatusOr<std::unique_ptr<LiveTarget>> OpenMounted(const std::string& mountpoint, std::string_view otherwise = "");
 
-// The union that these layers would be mounted as. It is locked against mounts as long as the Target lives; waits up to five
+// The union that these layers would be mounted as, owners shown as the last mount showed them. It is locked against mounts as long as the Target lives; waits up to five
 // seconds for a mount that is going away.
 absl::StatusOr<std::unique_ptr<Target>> OpenUnmounted(const LayerStackOptions& layers);
 

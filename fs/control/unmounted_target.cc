@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "fs/control/journal_calls.h"
+#include "fs/control/owners_note.h"
 #include "fs/control/protocol.h"
 #include "fs/control/target.h"
 #include "fs/layer/layer.h"
@@ -16,9 +17,14 @@ namespace {
 class UnmountedTarget : public Target {
  public:
   UnmountedTarget(const LayerStackOptions& layers, OverlayConfig config)
-      : layers_(layers), overlay_(std::move(config)), journal_(overlay_) {}
+      : layers_(layers), owners_(ReadOwnersNote(*config.layers.work, &layers_)), overlay_(std::move(config)), journal_(overlay_) {}
 
-  absl::StatusOr<UnionInfo> Info() override { return UnionInfo{.version = PLYFS_VERSION, .layers = layers_}; }
+  absl::StatusOr<UnionInfo> Info() override {
+    if (owners_.ok()) return UnionInfo{.version = PLYFS_VERSION, .layers = layers_};
+    return absl::FailedPreconditionError(
+        absl::StrCat("how the last mount showed owners, in '", layers_.work, "/plyfs/owners', cannot be read: ",
+                     std::strerror(owners_.value()), "; mount the union and give the mountpoint"));
+  }
   absl::StatusOr<std::vector<Change>> Changes(const std::string& since_checkpoint) override {
     return StatusOf({.operation = ControlOperation::kChanges, .checkpoint = since_checkpoint},
                     journal_.Changes(since_checkpoint));
@@ -35,10 +41,16 @@ class UnmountedTarget : public Target {
   absl::StatusOr<std::vector<FsckFinding>> CheckJournal(bool repair) override {
     return StatusOf({.operation = ControlOperation::kCheckJournal, .repair = repair}, journal_.CheckJournal(repair));
   }
+  std::optional<uint64_t> ExaminedNames() override { return overlay_.Counters().examined_names; }
 
  private:
   absl::Status StatusOf(const ControlRequest& request, Errno result) const {
     if (result.ok()) return absl::OkStatus();
+    // Here it cannot be journal=off.
+    if (result == EOPNOTSUPP) {
+      return absl::UnimplementedError(
+          absl::StrCat("workdir '", layers_.work, "': a later version of plyfs has written the journal; use that one"));
+    }
     return absl::Status(absl::ErrnoToStatusCode(result.value()),
                         absl::StrCat("upper '", layers_.upper, "': ", FailureText(request, result)));
   }
@@ -48,7 +60,8 @@ class UnmountedTarget : public Target {
     return std::move(result).value();
   }
 
-  const LayerStackOptions layers_;
+  LayerStackOptions layers_;
+  const Errno owners_;
   Overlay overlay_;
   OverlayJournal journal_;
 };
@@ -64,9 +77,10 @@ absl::StatusOr<std::unique_ptr<Target>> OpenUnmounted(const LayerStackOptions& l
   OverlayConfig config;
   MountError error;
   if (OpenLayerStack(layers, &config.layers, &error)) return std::make_unique<UnmountedTarget>(layers, std::move(config));
-  if (IsLocked(layers.upper) || IsLocked(layers.work)) {
+  for (const auto& [option, path] : {std::pair("--upper", layers.upper), std::pair("--work", layers.work)}) {
+    if (!IsLocked(path)) continue;
     return absl::FailedPreconditionError(
-        absl::StrCat("upper '", layers.upper, "' is mounted, or another plyfs command works on it: give the mountpoint instead of ",
+        absl::StrCat(option, " '", path, "' is mounted, or another plyfs command works on it: give the mountpoint instead of ",
                      "--upper, --work and --lower, or unmount it first"));
   }
   return absl::FailedPreconditionError(error.message);

@@ -138,7 +138,8 @@ bool ViewUpper(const LayerStackOptions& options, LayerStack* stack, MountError* 
   if (!OpenDir("workdir", options.work, &work, error)) return false;
   stack->work = WorkDir::View(work.fd.get());
   stack->view = true;
-  const OverrideStat override_stat = DetectOverrideStat({.dir = upper.fd.get()});
+  OverrideStat override_stat = options.override_stat;
+  if (override_stat == OverrideStat::kNone) override_stat = DetectOverrideStat({.dir = upper.fd.get()});
   auto layer = std::make_unique<UpperLayer>(upper.path, std::move(upper.fd), DiskInodeOf(upper.stat).device, override_stat,
                                             UpperCapabilities());
   stack->upper = layer.get();

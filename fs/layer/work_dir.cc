@@ -13,6 +13,8 @@
 namespace plyfs {
 namespace {
 
+// Longer than any that we write.
+constexpr size_t kMaxNote = size_t{1} << 20;
 constexpr const char* kVolatileMark[] = {"work", "incompat", "volatile"};
 
 // `name` below `dir`, made if it is not there.
@@ -81,6 +83,27 @@ std::unique_ptr<WorkDir> WorkDir::View(int work) {
 
 Errno WorkDir::Discard(const std::string& temp_name) const {
   return RemoveTree({.dir = tmp_.get(), .name = temp_name.c_str()});
+}
+
+Result<std::string> WorkDir::ReadNote(const char* name) const {
+  const Result<UniqueFd> note = OpenRegular({.dir = own_.get(), .name = name}, O_RDONLY);
+  if (!note.ok()) return note.error() == ENOENT ? Result<std::string>(std::string()) : note.error();
+  std::string text(kMaxNote, '\0');
+  const ssize_t size = ::pread(note->get(), text.data(), text.size(), 0);
+  if (size < 0) return Errno::Last();
+  text.resize(static_cast<size_t>(size));
+  return text;
+}
+
+Errno WorkDir::WriteNote(const char* name, std::string_view text) const {
+  if (text.empty()) return RemoveTree({.dir = own_.get(), .name = name});
+  const std::string temp = "tmp/" + std::string(name);
+  const UniqueFd note(::openat(own_.get(), temp.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!note.valid()) return Errno::Last();
+  const ssize_t size = ::write(note.get(), text.data(), text.size());
+  if (size < 0) return Errno::Last();
+  if (static_cast<size_t>(size) != text.size()) return ENOSPC;
+  return Errno::Of(::renameat(own_.get(), temp.c_str(), own_.get(), name));
 }
 
 Result<bool> WorkDir::HasVolatileMark() const {

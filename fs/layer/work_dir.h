@@ -5,6 +5,7 @@
 //   WORKDIR/plyfs/tmp/      half-made objects; swept at every mount
 //   WORKDIR/plyfs/orphans/  unlinked files that the kernel still refers to, named by nodeid; swept at every mount
 //   WORKDIR/plyfs/index/    one name of its own for the upper copy of each multiply linked lower file, DEVICE-INODE in hex
+//   WORKDIR/plyfs/NOTE      what a mount leaves for tools that work on the union while it is not mounted
 //   WORKDIR/work/incompat/volatile   "syncs were left out": such an upper must not be believed after a crash
 #pragma once
 
@@ -12,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "fs/base/ids.h"
 #include "fs/base/result.h"
@@ -40,6 +42,11 @@ class WorkDir {
 
   // Removes an entry of tmp/ with all below it.
   Errno Discard(const std::string& temp_name) const;
+
+  // The text that the last mount left under this name; empty if it left none.
+  Result<std::string> ReadNote(const char* name) const;
+  // Leaves it; an empty one removes what an earlier mount left.
+  Errno WriteNote(const char* name, std::string_view text) const;
 
   // The mark of option volatile. Present: an earlier mount left out syncs and did not say that it ended well.
   Result<bool> HasVolatileMark() const;

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "fs/base/log.h"
+#include "fs/control/owners_note.h"
 #include "fs/layer/work_dir.h"
 
 namespace plyfs {
@@ -63,6 +64,10 @@ std::string ControlChannel::IoctlText() const {
 
 void ControlChannel::Bind(const LayerStack& layers) {
   if (layers.work == nullptr) return;
+  if (const Errno error = LeaveOwnersNote(*layers.work, info_.layers); !error.ok()) {
+    LogWarning("in workdir '%s' it cannot be noted how owners are shown, so plyfs diff must not be used while this union is not mounted: %s",
+               info_.layers.work.c_str(), std::strerror(error.value()));
+  }
   Result<std::unique_ptr<ControlServer>> server = ControlServer::Bind(layers.work->own());
   if (server.ok()) {
     server_ = std::move(server).value();

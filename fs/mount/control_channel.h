@@ -21,7 +21,7 @@ class ControlChannel {
 
   // See fs/base/control_ioctl.h.
   std::string IoctlText() const;
-  // Makes the socket in the work directory of `layers`. A mount works without one: failure is a warning. Nothing to do for a
+  // Makes the socket in the work directory of `layers`, and leaves there how owners are shown. A mount works without one: failure is a warning. Nothing to do for a
   // read-only union.
   void Bind(const LayerStack& layers);
   // Starts to answer.

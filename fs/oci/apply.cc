@@ -96,6 +96,7 @@ bool Unpacker::Run(LayerError* error) {
     if (status == TarReader::Status::kEnd) break;
     if (status == TarReader::Status::kFailed) {
       error->message = "reading the layer after " + std::to_string(summary_->entries) + " entries: " + reader_.error();
+      if (summary_->entries == 0) error->message += "; a layer is a tar, plain or compressed by gzip or zstd";
       return false;
     }
     if (const Errno failed = Unpack(entry); !failed.ok()) {

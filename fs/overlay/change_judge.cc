@@ -147,13 +147,14 @@ Errno ChangeJudge::AddDirectory(const TouchedDirectory& touched) {
   names.Read(core_, dir, touched.names.size(), !options_.since_checkpoint);
   ChangeTree::Directory& listed = tree_.At(touched.path);
   for (const TouchedName& name : touched.names) {
+    core_.examined_names.fetch_add(1, std::memory_order_relaxed);
     const std::optional<bool> existed =
         options_.since_checkpoint ? std::optional<bool>(name.former.existed) : names.ShownByLowers(name.text);
     std::optional<uint8_t> type;
     if (existed && name.rename == nullptr) type = names.InUpper(name.text, has_links_);
     std::optional<Change> change;
     if (type && *type != DT_DIR) {
-      change.emplace(Change{.kind = *existed ? ChangeKind::kChanged : ChangeKind::kAdded, .type = DTTOIF(*type)});
+      change.emplace(Change{.kind = *existed ? ChangeKind::kChanged : ChangeKind::kAdded, .type = static_cast<mode_t>(DTTOIF(*type))});
     } else {
       ASSIGN_OR_RETURN(change, Judge(dir, name));
     }

@@ -52,6 +52,7 @@ struct Core {
   std::vector<FdRef> roots;     // of the layers; the same life as config
   std::atomic<uint64_t> copied_up_files = 0;
   std::atomic<uint64_t> copied_up_bytes = 0;
+  std::atomic<uint64_t> examined_names = 0;  // see OverlayCounters
   std::atomic<uint32_t> held_orphans = 0;
   uint32_t max_held_orphans = 0;
   // Shared: the places of directories in the tree stay as they are. Exclusive: one of them moves, or a name moves between

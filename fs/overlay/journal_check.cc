@@ -31,16 +31,17 @@ class Known {
   // As they were when they were asked for first.
   const KnownNames& NamesIn(uint64_t dir) {
     const auto [found, is_new] = names_.try_emplace(dir);
+    KnownNames& names = found->second;
     if (is_new) {
       const Errno error = core_->journal->WithStore([&](Store& store, uint32_t /*epoch*/) {
         // They come by epoch: the last one counts.
         return store.ForEachTouchIn(dir, epoch_, [&](const StoredTouch& touch) {
-          found->second[touch.name.text] = touch.former.gone;
+          names[touch.name.text] = touch.former.gone;
         });
       });
       if (error_.ok()) error_ = error;
     }
-    return found->second;
+    return names;
   }
   bool Has(uint64_t dir, const std::string& name) { return NamesIn(dir).contains(name); }
   // The first of its reading.

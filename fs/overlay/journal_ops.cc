@@ -27,16 +27,21 @@ Result<std::vector<ChangeEvent>> ReadEvents(Core& core, uint64_t sequence, size_
       events.push_back({.sequence = store.FirstEvent() - 1, .kind = ChangeEvent::Kind::kLost});
     }
     JournalPaths paths(core.nodes.root()->dir->upper_inode, store);
-    for (const StoredEvent& stored : store.Events(sequence, limit)) {
-      std::optional<std::string> path = paths.Of(stored.name);
-      // Its directory has gone since: so has the name, and the event that says so has come or will come.
-      if (!path) continue;
-      events.push_back({.sequence = stored.sequence,
-                        .kind = static_cast<ChangeEvent::Kind>(stored.kind),
-                        .path = std::move(*path),
-                        .from = stored.from});
+    // Until there is one to show: a whole batch may be of directories that have gone.
+    for (uint64_t after = sequence;;) {
+      const std::vector<StoredEvent> batch = store.Events(after, limit);
+      for (const StoredEvent& stored : batch) {
+        std::optional<std::string> path = paths.Of(stored.name);
+        // Its directory has gone since: so has the name, and the event that says so has come or will come.
+        if (!path) continue;
+        events.push_back({.sequence = stored.sequence,
+                          .kind = static_cast<ChangeEvent::Kind>(stored.kind),
+                          .path = std::move(*path),
+                          .from = stored.from});
+      }
+      if (batch.empty() || !events.empty()) return kOk;
+      after = batch.back().sequence;
     }
-    return kOk;
   }));
   return events;
 }

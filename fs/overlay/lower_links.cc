@@ -7,7 +7,7 @@ namespace plyfs {
 namespace {
 
 // Every name in `layer` with that inode number.
-Errno FindInode(const Layer& layer, uint64_t inode, std::vector<std::string>* paths) {
+Errno FindInode(Core& core, const Layer& layer, uint64_t inode, std::vector<std::string>* paths) {
   std::vector<std::string> pending = {""};
   while (!pending.empty()) {
     const std::string path = std::move(pending.back());
@@ -19,6 +19,7 @@ Errno FindInode(const Layer& layer, uint64_t inode, std::vector<std::string>* pa
       opened = std::move(fd).value();
     }
     RETURN_IF_ERROR(ListDirectory(opened.valid() ? opened.get() : layer.root(), [&](const RawDirEntry& entry) -> Errno {
+      core.examined_names.fetch_add(1, std::memory_order_relaxed);
       std::string child = path + "/" + entry.name;
       if (entry.type == DT_DIR) pending.push_back(std::move(child));
       else if (entry.inode == inode) paths->push_back(std::move(child));
@@ -39,7 +40,7 @@ Result<std::vector<std::string>> PathsOfLowerLinks(Core& core, const std::string
   std::vector<std::string> paths;
   for (const auto& layer : core.config.layers.layers) {
     if (!layer || layer->index() == LayerIndex::kUpper || layer->device() != lower->device) continue;
-    RETURN_IF_ERROR(FindInode(*layer, lower->inode, &paths));
+    RETURN_IF_ERROR(FindInode(core, *layer, lower->inode, &paths));
   }
   core.lower_links[index_name] = paths;
   return paths;

@@ -182,7 +182,8 @@ OverlayCounters Overlay::Counters() const {
   return {.nodes = state_->nodes.size(),
           .copied_up_files = state_->copied_up_files.load(std::memory_order_relaxed),
           .copied_up_bytes = state_->copied_up_bytes.load(std::memory_order_relaxed),
-          .open_descriptors = state_->directories.size() + state_->files.size() + state_->held_orphans.load()};
+          .open_descriptors = state_->directories.size() + state_->files.size() + state_->held_orphans.load(),
+          .examined_names = state_->examined_names.load(std::memory_order_relaxed)};
 }
 
 void Overlay::TrimCaches() {

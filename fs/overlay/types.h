@@ -86,6 +86,7 @@ struct OverlayCounters {
   uint64_t copied_up_files = 0;
   uint64_t copied_up_bytes = 0;
   uint64_t open_descriptors = 0;
+  uint64_t examined_names = 0;  // that lists of changes and checks of the journal have looked at: how far one of them is
 };
 
 }  // namespace plyfs

@@ -89,6 +89,7 @@ class Walk {
   }
 
   Errno VisitName(const NodeRef& dir, const std::string& text) {
+    core_.examined_names.fetch_add(1, std::memory_order_relaxed);
     const Name name = Name::Trusted(text);
     UpperName found{.parent = dir, .text = text};
     bool differs = false;

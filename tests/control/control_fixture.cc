@@ -64,7 +64,7 @@ JournalStats FakeJournal::GetJournalStats() {
 }
 
 OverlayCounters FakeJournal::Counters() {
-  return {.nodes = 7, .copied_up_files = 5, .copied_up_bytes = 5'000'000'000, .open_descriptors = 2};
+  return {.nodes = 7, .copied_up_files = 5, .copied_up_bytes = 5'000'000'000, .open_descriptors = 2, .examined_names = 9};
 }
 
 void FakeJournal::Add(ChangeEvent event) {

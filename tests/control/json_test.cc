@@ -134,10 +134,10 @@ TEST(JsonCodec, WhatIsMissingOrWrongIsRefused) {
 TEST(Requests, ComeBackAsTheyWere) {
   std::string error;
   const auto watch =
-      ParseRequest(ToJson(ControlRequest{.operation = ControlOperation::kWatch, .sequence = UINT64_MAX}), &error);
+      ParseRequest(ToJson(ControlRequest{.operation = ControlOperation::kWatch, .sequence = UINT64_MAX - 1}), &error);
   ASSERT_TRUE(watch.has_value()) << error;
   EXPECT_EQ(watch->operation, ControlOperation::kWatch);
-  EXPECT_EQ(watch->sequence, UINT64_MAX);
+  EXPECT_EQ(watch->sequence, UINT64_MAX - 1);
   const auto fsck = ParseRequest(ToJson(ControlRequest{.operation = ControlOperation::kCheckJournal, .repair = true}), &error);
   ASSERT_TRUE(fsck.has_value()) << error;
   EXPECT_TRUE(fsck->repair);
@@ -155,7 +155,8 @@ TEST(Requests, WhatIsWrongIsNamed) {
       {R"({"version":1,"request":"format"})", "no such request: format"},
       {R"({"version":1,"request":"changes","checkpoint":{}})", "'checkpoint'"},
       {R"({"version":1,"request":"check-journal","repair":"yes"})", "'repair'"},
-      {R"({"version":1,"request":"watch","sequence":-1})", "'sequence'"}};
+      {R"({"version":1,"request":"watch","sequence":-1})", "'sequence'"},
+      {R"({"version":1,"request":"watch","sequence":18446744073709551615})", "'sequence'"}};
   for (const auto& [line, message] : cases) {
     std::string error;
     EXPECT_FALSE(ParseRequest(line, &error).has_value()) << line;

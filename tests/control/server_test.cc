@@ -104,6 +104,7 @@ TEST_F(ControlTest, AConversationHoldsManyRequests) {
             (std::vector<std::string>{R"({"created_ns":1700000000000000001,"name":"one","sequence":0})", kEnd}));
   const std::string stats = client->Ask(R"({"version":1,"request":"stats"})")[0];
   EXPECT_TRUE(Contains(stats, R"("copied_up_bytes":5000000000)")) << stats;
+  EXPECT_TRUE(Contains(stats, R"("examined_names":9)")) << stats;
   EXPECT_TRUE(Contains(stats, R"({"buckets":[1,2],"count":3,"name":"LOOKUP","nanoseconds":9000})")) << stats;
 }
 

@@ -1,6 +1,9 @@
 // request_fuzz.cc: a libFuzzer target: any bytes as a request, against a real Overlay over
 // temporary directories. Not here: the random messages that every test run tries
 // (malformed_test.cc). Thread safety: one thread.
+#include <signal.h>
+#include <sys/resource.h>
+
 #include <cstdint>
 #include <memory>
 
@@ -8,10 +11,20 @@
 
 namespace {
 
+// No request may fill the disk of the machine that runs this.
+void LimitFiles() {
+  const rlimit limit{.rlim_cur = 64 << 20, .rlim_max = 64 << 20};
+  ::setrlimit(RLIMIT_FSIZE, &limit);
+  ::signal(SIGXFSZ, SIG_IGN);
+}
+
 plyfs::DispatchFixture& Server() {
+  // RocksDB and its static objects, which come with the first database, are there before the union is, so they are gone after it.
   static const auto server = [] {
+    LimitFiles();
     auto fixture = std::make_unique<plyfs::DispatchFixture>();
     fixture->Init();
+    EXPECT_TRUE(fixture->overlay().Checkpoints().ok());
     return fixture;
   }();
   return *server;

@@ -11,22 +11,17 @@
 
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 
 #include "fs/base/unique_fd.h"
 #include "fs/layer/layer.h"
 #include "fs/layer/work_dir.h"
 #include "fs/oci/apply.h"
+#include "tests/fuzz/program.h"
 #include "tests/oci/raw_tar.h"
 
 namespace plyfs::test {
 namespace {
-
-[[noreturn]] void Stop(const char* why) {
-  std::fprintf(stderr, "apply_fuzz: %s\n", why);
-  std::abort();
-}
 
 // root/target, and beside it what must not be reached.
 class Place {
@@ -81,35 +76,20 @@ class Place {
   std::string before_;
 };
 
-class Program {
- public:
-  Program(const uint8_t* data, size_t size) : at_(data), end_(data + size) {}
-  bool done() const { return at_ == end_; }
-  uint8_t Byte() { return done() ? 0 : *at_++; }
-  std::string Rest() { return std::string(reinterpret_cast<const char*>(std::exchange(at_, end_)), end_ - at_); }
-  std::string Text(size_t size) {
-    std::string text;
-    while (text.size() < size && !done()) text += static_cast<char>(Byte());
-    return text;
-  }
-  // Few names, so that entries meet.
-  std::string Component() {
-    static const char* const kNames[] = {"a", "b", "s", ".", "..", "", ".wh.", ".wh.a", ".wh.b", ".wh..wh..opq", ".wh..", ".wh..wh.x"};
-    const uint8_t pick = Byte();
-    return pick < 200 ? kNames[pick % std::size(kNames)] : Text(pick - 200);
-  }
-  std::string Path() {
-    std::string path = Component();
-    for (int more = Byte() % 4; more > 0; --more) path += "/" + Component();
-    // Never from the root of the machine that runs this, should there be a mistake.
-    while (path.starts_with('/')) path.erase(0, 1);
-    return path;
-  }
+// Few names, so that entries meet.
+std::string Component(Program& program) {
+  static const char* const kNames[] = {"a", "b", "s", ".", "..", "", ".wh.", ".wh.a", ".wh.b", ".wh..wh..opq", ".wh..", ".wh..wh.x"};
+  const uint8_t pick = program.Byte();
+  return pick < 200 ? kNames[pick % std::size(kNames)] : program.Text(pick - 200);
+}
 
- private:
-  const uint8_t* at_;
-  const uint8_t* const end_;
-};
+std::string Path(Program& program) {
+  std::string path = Component(program);
+  for (int more = program.Byte() % 4; more > 0; --more) path += "/" + Component(program);
+  // Never from the root of the machine that runs this, should there be a mistake.
+  while (path.starts_with('/')) path.erase(0, 1);
+  return path;
+}
 
 std::string EntryTar(Program& program) {
   static const char* const kKeys[] = {"path", "linkpath", "uid", "size", "mtime", "SCHILY.xattr.user.a", "SCHILY.xattr.trusted.overlay.opaque",
@@ -120,11 +100,11 @@ std::string EntryTar(Program& program) {
   while (!program.done()) {
     RawTarOptions options;
     options.type = kTypes[program.Byte() % (sizeof kTypes - 1)];
-    const std::string name = program.Path();
-    if (options.type == '1' || options.type == '2') options.link = program.Path();
+    const std::string name = Path(program);
+    if (options.type == '1' || options.type == '2') options.link = Path(program);
     const uint8_t extra = program.Byte();
     if (extra & 1) options.content = program.Text(program.Byte());
-    if (extra & 2) options.pax.emplace_back(kKeys[program.Byte() % std::size(kKeys)], program.Path());
+    if (extra & 2) options.pax.emplace_back(kKeys[program.Byte() % std::size(kKeys)], Path(program));
     if (extra & 4) options.mode = program.Byte() * 16;
     tar.Add(name, options);
   }

@@ -252,11 +252,11 @@ TEST_F(TailTest, HasTheBytesOfVersionTwo) {
   // The header's 72 bytes, and all records.
   const size_t end = bytes.find_last_not_of('\0') + 1;
   bytes = bytes.substr(0, 72) + bytes.substr(4096, end - 4096);
-  EXPECT_EQ(Hex(bytes), ReadFile(PLYFS_GOLDEN_TAIL_2));
+  EXPECT_EQ(Hex(bytes), ReadFile(PLYFS_GOLDEN "/tail-2.hex"));
 }
 
 TEST_F(TailTest, ReadsVersionOne) {
-  WriteFile(path(), Unfold(PLYFS_GOLDEN_TAIL_1, Tail::kSizeOfOneHalf));
+  WriteFile(path(), Unfold(PLYFS_GOLDEN "/tail-1.hex", Tail::kSizeOfOneHalf));
   const std::unique_ptr<Tail> tail = Open();
   ASSERT_TRUE(tail);
   EXPECT_EQ(tail->header().magic, JournalHeader::kFirstMagic);

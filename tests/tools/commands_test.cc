@@ -1,5 +1,6 @@
 // commands_test.cc: changes, checkpoint, diff, apply and fsck, on a live mount and on the same upper unmounted.
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -10,6 +11,7 @@
 
 #include "tests/harness/file_ops.h"
 #include "tests/harness/tree_snapshot.h"
+#include "tests/mount/program_fixture.h"
 #include "tests/tools/tools_fixture.h"
 
 namespace plyfs::test {
@@ -181,6 +183,25 @@ TEST_F(ToolsTest, AFailedDiffLeavesNoFile) {
   EXPECT_TRUE(Contains(nowhere.err, temp_ / "no/where")) << nowhere.err;
 }
 
+// The server is stopped, so that the command is in the midst of it.
+TEST_F(ToolsTest, AnInterruptedDiffLeavesNoFile) {
+  Mount();
+  const pid_t server = mount_->ServerPid();
+  const std::string file = temp_ / "layer.tar";
+  Foreground diff({"sh", "-c", "exec " + PlyfsBinary() + " diff -o " + file + " " + mountpoint_}, [server] { ::kill(server, SIGSTOP); });
+  const auto has_begun = [&] {
+    for (const std::string& fd : ListDir("/proc/" + std::to_string(diff.pid()) + "/fd")) {
+      if (Contains(ReadLink("/proc/" + std::to_string(diff.pid()) + "/fd/" + fd), temp_.path() + "/#")) return true;
+    }
+    return false;
+  };
+  EXPECT_TRUE(Eventually(has_begun));
+  diff.Signal(SIGINT);
+  ::kill(server, SIGCONT);
+  EXPECT_EQ(diff.Wait(), 128 + SIGINT);
+  EXPECT_EQ(ListDir(temp_.path()), (Words{"lower", "mnt", "upper", "work"}));
+}
+
 TEST_F(ToolsTest, DiffWritesIntoADeviceAndLeavesItOne) {
   Mount();
   const std::string device = temp_ / "null";
@@ -222,6 +243,11 @@ TEST_F(ToolsTest, ApplySaysWhatIsMissing) {
   EXPECT_TRUE(Contains(layer.err, temp_ / "none.tar")) << layer.err;
   WriteFile(temp_ / "text", "this is no tar\n");
   EXPECT_EQ(Run({"apply", temp_ / "text", lower_}).exit_code, 1);
+  const ProgramResult no_tar = Run({"apply", temp_ / "text", lower_});
+  EXPECT_TRUE(Contains(no_tar.err, temp_ / "text") && Contains(no_tar.err, "a layer is a tar")) << no_tar.err;
+  const ProgramResult no_file = Run({"apply", lower_, lower_});
+  EXPECT_EQ(no_file.exit_code, 1);
+  EXPECT_TRUE(Contains(no_file.err, lower_) && Contains(no_file.err, "Is a directory")) << no_file.err;
   const ProgramResult directory = Run({"apply", temp_ / "text", temp_ / "nowhere"});
   EXPECT_EQ(directory.exit_code, 1);
   EXPECT_TRUE(Contains(directory.err, temp_ / "nowhere")) << directory.err;
@@ -233,6 +259,7 @@ TEST_F(ToolsTest, ApplyRefusesAnUpperInUse) {
   ASSERT_EQ(Run({"diff", "-o", temp_ / "layer.tar", mountpoint_}).exit_code, 0);
   const ProgramResult result = Run({"apply", temp_ / "layer.tar", upper_});
   EXPECT_EQ(result.exit_code, 1) << "an upper that is mounted was written to";
+  EXPECT_TRUE(Contains(result.err, upper_)) << result.err;
 }
 
 // --- fsck -----------------------------------------------------------------------------------------

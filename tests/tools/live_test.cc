@@ -74,6 +74,17 @@ TEST_F(ToolsTest, WatchAsJsonGoesOnFromItsLastNumber) {
   watcher.Wait();
 }
 
+// More of them than are read at once.
+TEST_F(ToolsTest, WatchGoesOnBehindEventsOfDirectoriesThatHaveGone) {
+  Mount();
+  ASSERT_EQ(::mkdir(In("gone").c_str(), 0755), 0);
+  for (int i = 0; i < 300; ++i) WriteFile(In("gone/file-" + std::to_string(i)), "");
+  RemoveTree(In("gone"));
+  WriteFile(In("after"), "");
+  Watcher watcher(temp_, "--since 0", mountpoint_);
+  EXPECT_TRUE(watcher.WaitFor(" create /after\n")) << watcher.Output();
+}
+
 // --- stats ----------------------------------------------------------------------------------------
 
 TEST_F(ToolsTest, StatsCountWhatWasDone) {
@@ -134,6 +145,11 @@ TEST_F(ToolsTest, WhatIsNoUnionIsNamed) {
   EXPECT_EQ(absent.exit_code, 1);
   EXPECT_TRUE(Contains(absent.err, temp_ / "nowhere")) << absent.err;
   EXPECT_EQ(Run({"changes", lower_ + "/a"}).exit_code, 1);
+  for (const char* command : {"watch", "stats"}) {
+    const ProgramResult result = Run({command, lower_});
+    EXPECT_TRUE(Contains(result.err, "no plyfs is mounted here")) << result.err;
+    EXPECT_FALSE(Contains(result.err, "--upper")) << "it has no such option: " << result.err;
+  }
 }
 
 TEST_F(ToolsTest, AReadOnlyUnionHasNothingToTell) {
@@ -157,11 +173,36 @@ TEST_F(ToolsTest, WithoutAJournalTheOptionIsNamed) {
   EXPECT_EQ(Run({"stats", mountpoint_}).exit_code, 0);
 }
 
+TEST_F(ToolsTest, AJournalOfALaterVersionIsNamed) {
+  Mount();
+  WriteFile(In("new"), "");
+  Unmount();
+  const std::string tail = work_ + "/plyfs/journal/tail";
+  std::string bytes = ReadFile(tail);
+  ++bytes[0];
+  WriteFile(tail, bytes);
+  const ProgramResult unmounted = Run(With({"changes"}));
+  EXPECT_EQ(unmounted.exit_code, 1);
+  EXPECT_TRUE(Contains(unmounted.err, work_) && Contains(unmounted.err, "a later version of plyfs")) << unmounted.err;
+  EXPECT_FALSE(Contains(unmounted.err, "journal=off")) << unmounted.err;
+  Mount();
+  const ProgramResult live = Run(With({"changes"}));
+  EXPECT_TRUE(Contains(live.err, mountpoint_) && Contains(live.err, "a later version of plyfs")) << live.err;
+}
+
 TEST_F(ToolsTest, LayersThatAreMountedAreRefused) {
   Mount();
   const ProgramResult result = Run({"changes", "--upper", upper_, "--work", work_, "--lower", lower_});
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_TRUE(Contains(result.err, upper_) && Contains(result.err, "give the mountpoint instead")) << result.err;
+}
+
+TEST_F(ToolsTest, TheLayerThatIsInUseIsNamed) {
+  Mount();
+  const std::string other = temp_.MakeDir("other");
+  const ProgramResult work = Run({"changes", "--upper", other, "--work", work_, "--lower", lower_});
+  EXPECT_EQ(work.exit_code, 1);
+  EXPECT_TRUE(Contains(work.err, "--work '" + work_ + "' is mounted")) << work.err;
 }
 
 TEST_F(ToolsTest, LayersThatAreNotThereAreNamed) {
@@ -188,6 +229,17 @@ TEST_F(ToolsTest, PathsWithCommasAndColonsWork) {
   EXPECT_EQ(Run({"diff", "-o", temp_ / "layer.tar", mountpoint_}).exit_code, 0);
 }
 
+TEST_F(ToolsTest, ATargetOfAnyNameIsOneLineInAMessage) {
+  Mount();
+  WriteFile(In("new"), "");
+  const std::string odd = temp_ / "new\nline \xff\xc2\x9b";
+  MakeSymlink(mountpoint_, odd);
+  EXPECT_EQ(Output({"changes", odd}), "A /new\n");
+  const ProgramResult failed = Run({"changes", "--since", "nope", odd});
+  EXPECT_EQ(LinesOf(failed.err).size(), 1u) << failed.err;
+  EXPECT_TRUE(Contains(failed.err, "new?line \xff?")) << failed.err;
+}
+
 TEST_F(ToolsTest, ManyLowersAreTold) {
   std::vector<std::string> lowers = {lower_};
   for (int i = 0; i < 300; ++i) lowers.push_back(temp_.MakeDir("lower-with-a-rather-long-name-" + std::to_string(i)));
@@ -195,6 +247,15 @@ TEST_F(ToolsTest, ManyLowersAreTold) {
   ASSERT_TRUE(mount.ok());
   WriteFile(In("new"), "");
   EXPECT_EQ(Run({"diff", "-o", temp_ / "layer.tar", mountpoint_}).exit_code, 0);
+}
+
+TEST_F(ToolsTest, ManyLowersCanBeGiven) {
+  Mount();
+  WriteFile(In("new"), "");
+  Unmount();
+  Words command = {"changes", "--upper", upper_, "--work", work_, "--lower", lower_};
+  for (int i = 0; i < 128; ++i) command.insert(command.end(), {"--lower", temp_.MakeDir("lower-" + std::to_string(i))});
+  EXPECT_EQ(Output(command), "A /new\n");
 }
 
 // --- who may ask ----------------------------------------------------------------------------------

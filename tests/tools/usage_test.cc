@@ -32,6 +32,8 @@ TEST_F(ToolsTest, WrongUsageIsSaidAndDoesNothing) {
       {{"changes"}, 2, "a mountpoint is missing"},
       {{"changes", "--jsno", mountpoint_}, 2, "--jsno"},
       {{"changes", "--since"}, 2, "--since"},
+      {{"changes", "--since", "", mountpoint_}, 2, "--since: it is empty"},
+      {{"diff", "--output", "", mountpoint_}, 2, "--output: it is empty"},
       {{"changes", mountpoint_, "--upper", upper_}, 2, "exclude each other"},
       {{"changes", "--upper", upper_, "--lower", lower_}, 2, "--work is missing"},
       {{"changes", "--upper", upper_, "--work", work_}, 2, "--lower is missing"},
@@ -42,7 +44,8 @@ TEST_F(ToolsTest, WrongUsageIsSaidAndDoesNothing) {
       {{"checkpoint", "rename", "a", "b"}, 2, ""},
       {{"watch"}, 2, "MOUNTPOINT"},
       {{"watch", "--since", "yesterday", mountpoint_}, 2, "--since"},
-      {{"watch", "--since", "-1", mountpoint_}, 2, ""},
+      {{"watch", "--since", "-1", mountpoint_}, 2, "--since"},
+      {{"watch", "--since", "18446744073709551616", mountpoint_}, 2, "--since"},
       {{"stats", "--json", "--prometheus", mountpoint_}, 2, "--prometheus"},
       {{"fsck"}, 16, "a mountpoint is missing"},
       {{"fsck", "--fix", mountpoint_}, 16, "--fix"},
@@ -66,6 +69,11 @@ TEST_F(ToolsTest, AFullDiskUnderTheOutputIsAFailure) {
   const ProgramResult result = RunProgram({"sh", "-c", "exec " + PlyfsBinary() + " changes " + mountpoint_ + " >/dev/full"});
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_TRUE(Contains(result.err, "standard output")) << result.err;
+  const ProgramResult help = RunProgram({"sh", "-c", "exec " + PlyfsBinary() + " changes --help >/dev/full"});
+  EXPECT_EQ(help.exit_code, 1);
+  const ProgramResult diff = Run({"diff", "-o", "/dev/full", mountpoint_});
+  EXPECT_EQ(diff.exit_code, 1);
+  EXPECT_TRUE(Contains(diff.err, "/dev/full") && Contains(diff.err, "No space left")) << diff.err;
 }
 
 TEST_F(ToolsTest, ALongCommandShowsHowFarItIsOnATerminalOnly) {

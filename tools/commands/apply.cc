@@ -17,9 +17,14 @@
 namespace plyfs {
 namespace {
 
+// Fails with errno set.
 UniqueFd OpenLayer(const std::string& path) {
   if (path == "-") return UniqueFd(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0));
-  return UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  UniqueFd layer(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat stat;
+  if (!layer.valid() || ::fstat(layer.get(), &stat) != 0 || !S_ISDIR(stat.st_mode)) return layer;
+  errno = EISDIR;
+  return UniqueFd();
 }
 
 // 0 of a pipe.
@@ -64,8 +69,9 @@ int RunApply(const ApplyCommandOptions& options) {
     return kToolFailed;
   }
   LayerError error;
-  if (!Apply(layer.get(), directory.get(), &error)) return PrintError(error.message), kToolFailed;
-  return kToolOk;
+  if (Apply(layer.get(), directory.get(), &error)) return kToolOk;
+  PrintError(absl::StrCat("layer '", options.layer, "' into '", options.directory, "': ", error.message));
+  return kToolFailed;
 }
 
 }  // namespace plyfs

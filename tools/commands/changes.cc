@@ -9,9 +9,9 @@ namespace plyfs {
 namespace {
 
 absl::StatusOr<std::vector<Change>> List(const ChangesOptions& options) {
-  const Progress progress("listing the changes");
   const absl::StatusOr<std::unique_ptr<Target>> target = OpenTarget(options.target);
   if (!target.ok()) return target.status();
+  const Progress progress("listing the changes", NamesLookedAt(**target));
   return (*target)->Changes(options.since);
 }
 

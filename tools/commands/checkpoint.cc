@@ -7,6 +7,7 @@
 #include "tools/commands/commands.h"
 #include "tools/commands/console.h"
 #include "tools/commands/open_target.h"
+#include "tools/commands/progress.h"
 
 namespace plyfs {
 namespace {
@@ -32,12 +33,16 @@ int Finish(const absl::Status& status) {
 
 int RunCheckpointCreate(const CheckpointOptions& options) {
   const absl::StatusOr<std::unique_ptr<Target>> target = OpenTarget(options.target);
-  return Finish(target.ok() ? (*target)->CreateCheckpoint(options.name) : target.status());
+  if (!target.ok()) return Finish(target.status());
+  const Progress progress("creating the checkpoint", NamesLookedAt(**target));
+  return Finish((*target)->CreateCheckpoint(options.name));
 }
 
 int RunCheckpointDelete(const CheckpointOptions& options) {
   const absl::StatusOr<std::unique_ptr<Target>> target = OpenTarget(options.target);
-  return Finish(target.ok() ? (*target)->DeleteCheckpoint(options.name) : target.status());
+  if (!target.ok()) return Finish(target.status());
+  const Progress progress("deleting the checkpoint");
+  return Finish((*target)->DeleteCheckpoint(options.name));
 }
 
 int RunCheckpointList(const CheckpointOptions& options) {

@@ -3,7 +3,9 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <iostream>
 
+#include "absl/strings/numbers.h"
 #include "tools/commands/commands.h"
 #include "tools/commands/console.h"
 
@@ -50,8 +52,22 @@ void AddMountpoint(CLI::App* command, std::string* mountpoint) {
 
 void AddJson(CLI::App* command, bool* json) { command->add_flag("--json", *json, "print JSON, one object a line"); }
 
+// A script's empty variable must not mean that the option was not given.
+CLI::Validator NotEmpty() {
+  return CLI::Validator([](std::string& value) { return value.empty() ? "it is empty" : std::string(); }, "");
+}
+
 void AddSince(CLI::App* command, std::string* since) {
-  command->add_option("--since", *since, "only what has changed since this checkpoint")->type_name("CHECKPOINT");
+  command->add_option("--since", *since, "only what has changed since this checkpoint")->type_name("CHECKPOINT")->check(NotEmpty());
+}
+
+// The parser takes a number that is too great for the greatest one.
+CLI::Validator Sequence() {
+  return CLI::Validator([](std::string& value) {
+    uint64_t number = 0;
+    const bool fits = absl::SimpleAtoi(value, &number) && number != UINT64_MAX;
+    return fits ? std::string() : "'" + value + "' is no sequence number";
+  }, "");
 }
 
 CLI::App* AddCommand(CLI::App* parent, const std::string& name, const std::string& description, const std::string& footer) {
@@ -79,7 +95,8 @@ void AddDiff(CLI::App* app, Arguments* arguments, Chosen* chosen) {
                                  std::string("The DiffID and the digest go to standard error. SOURCE_DATE_EPOCH is honoured.\n") + kStatus);
   AddSince(command, &options->since);
   command->add_option("-o,--output", options->output, "where to write the layer; it gets its name when it is complete")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->check(NotEmpty());
   command->add_option("--compress", options->compression, "none, gzip or zstd")
       ->check(CLI::IsMember({"none", "gzip", "zstd"}))
       ->type_name("METHOD")
@@ -126,7 +143,7 @@ void AddWatch(CLI::App* app, Arguments* arguments, Chosen* chosen) {
   CLI::Option* since =
       command->add_option("--since", arguments->watch_since, "begin with the events after this one, not with those from now on")
           ->type_name("SEQUENCE")
-          ->check(CLI::NonNegativeNumber);
+          ->check(Sequence());
   AddJson(command, &options->json);
   AddMountpoint(command, &options->mountpoint);
   command->callback([=] {
@@ -182,7 +199,10 @@ int RunCommandLine(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& wanted) {
-    return app.exit(wanted);  // --help, --version
+    app.exit(wanted);  // --help, --version
+    std::cout.flush();
+    if (!std::cout) return PrintError("cannot write to standard output"), int{kToolFailed};
+    return kToolOk;
   } catch (const CLI::Error& error) {
     return UsageError(command, error.what(), usage_status);
   }

@@ -1,11 +1,15 @@
 // console.cc: see console.h.
 #include "tools/commands/console.h"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 
 #include "fs/control/json_path.h"
 #include "tools/commands/commands.h"
@@ -14,6 +18,12 @@ namespace plyfs {
 namespace {
 
 std::string program_name = "plyfs";
+
+// Guards what is on the terminal's last line.
+std::mutex terminal_mutex;
+bool status_line_shown = false;
+// Back to the start of the line, and wipe it.
+constexpr const char* kWipe = "\r\033[K";
 
 bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
@@ -84,7 +94,21 @@ void FlushOutput() {
 void PrintNote(std::string_view message) {
   std::string text(message);
   std::replace_if(text.begin(), text.end(), IsControl, '?');
+  for (size_t i = 0; HoldsC1Control(text) && i + 1 < text.size(); ++i) {
+    if (HoldsC1Control(text.substr(i, 2))) text.replace(i, 2, "?");
+  }
+  ShowStatusLine("");
   std::fprintf(stderr, "%s\n", text.c_str());
+}
+
+void ShowStatusLine(std::string_view line) {
+  const std::lock_guard lock(terminal_mutex);
+  if (status_line_shown) std::fputs(kWipe, stderr);
+  winsize size{};
+  // In the last column some terminals go on to the next line.
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1) line = line.substr(0, size.ws_col - 1);
+  std::fwrite(line.data(), 1, line.size(), stderr);
+  status_line_shown = !line.empty();
 }
 
 void PrintError(std::string_view message) { PrintNote(program_name + ": " + std::string(message)); }

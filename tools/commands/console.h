@@ -1,6 +1,6 @@
 // console.h: what the subcommands print: lines on standard output, messages on standard error, names of any bytes.
 // Not here: progress (progress.h).
-// Thread safety: one thread.
+// Thread safety: one thread, but for ShowStatusLine.
 #pragma once
 
 #include <string>
@@ -27,6 +27,10 @@ void PrintError(std::string_view message);
 void PrintError(const absl::Status& status);
 // The same without "plyfs COMMAND:".
 void PrintNote(std::string_view message);
+
+// On a terminal: a line that the next one replaces and that is wiped out before anything else is written to standard error; cut to
+// the terminal's width. An empty one only wipes. From any thread.
+void ShowStatusLine(std::string_view line);
 
 // The name before messages: "plyfs changes".
 void SetProgramName(std::string name);

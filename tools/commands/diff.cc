@@ -35,38 +35,40 @@ absl::StatusOr<std::optional<int64_t>> SourceDateEpoch() {
   return std::optional<int64_t>(seconds);
 }
 
+bool IsToStdout(const DiffOptions& options) { return options.output.empty() || options.output == "-"; }
+
 // What the union shows now, read without its server.
 absl::StatusOr<std::unique_ptr<Overlay>> OpenContent(Target& target) {
   absl::StatusOr<UnionInfo> info = target.Info();
   if (!info.ok()) return info.status();
-  const LayerStackOptions layers{.lowers = info->layers.lowers,
-                                 .upper = info->layers.upper,
-                                 .work = info->layers.work,
-                                 .ids = info->layers.ids,
-                                 .view = true};
+  LayerStackOptions layers = info->layers;
+  layers.view = true;
   OverlayConfig config;
   MountError error;
   if (!OpenLayerStack(layers, &config.layers, &error)) return absl::FailedPreconditionError(error.message);
   return std::make_unique<Overlay>(std::move(config));
 }
 
+absl::StatusOr<std::vector<Change>> List(Target& target, const std::string& since) {
+  const Progress progress("listing the changes", NamesLookedAt(target));
+  return target.Changes(since);
+}
+
 absl::StatusOr<LayerSummary> Write(const DiffOptions& options, int out) {
   const absl::StatusOr<std::optional<int64_t>> epoch = SourceDateEpoch();
   if (!epoch.ok()) return epoch.status();
-  std::atomic<uint64_t> entries = 0;
-  std::atomic<uint64_t> bytes = 0;
-  std::atomic<uint64_t> total = 0;
-  const Progress progress("writing the layer", [&]() -> ProgressState {
-    return {.done = entries, .total = total, .counted = absl::StrCat(entries.load(), " entries, ", SizeText(bytes))};
-  });
   const absl::StatusOr<std::unique_ptr<Target>> target = OpenTarget(options.target);
   if (!target.ok()) return target.status();
-  const absl::StatusOr<std::vector<Change>> changes = (*target)->Changes(options.since);
+  const absl::StatusOr<std::vector<Change>> changes = List(**target, options.since);
   if (!changes.ok()) return changes.status();
-  total = changes->size();
   const absl::StatusOr<std::unique_ptr<Overlay>> content = OpenContent(**target);
   if (!content.ok()) return content.status();
 
+  std::atomic<uint64_t> entries = 0;
+  std::atomic<uint64_t> bytes = 0;
+  const Progress progress("writing the layer", [&]() -> ProgressState {
+    return {.done = entries, .total = changes->size(), .counted = absl::StrCat(entries.load(), " entries, ", SizeText(bytes))};
+  });
   const LayerWriterOptions how{.compression = CompressionOf(options.compression),
                                .source_date_epoch = *epoch,
                                .progress =
@@ -77,7 +79,9 @@ absl::StatusOr<LayerSummary> Write(const DiffOptions& options, int out) {
                                .warning = [](const std::string& text) { PrintError("warning: " + text); }};
   LayerSummary summary;
   LayerError error;
-  if (!WriteLayer(**content, *changes, out, how, &summary, &error)) return absl::InternalError(error.message);
+  if (!WriteLayer(**content, *changes, out, how, &summary, &error)) {
+    return absl::InternalError((IsToStdout(options) ? "" : "layer '" + options.output + "': ") + error.message);
+  }
   return summary;
 }
 
@@ -93,7 +97,7 @@ absl::StatusOr<LayerSummary> WriteToFile(const DiffOptions& options) {
 }  // namespace
 
 int RunDiff(const DiffOptions& options) {
-  const bool to_stdout = options.output.empty() || options.output == "-";
+  const bool to_stdout = IsToStdout(options);
   if (to_stdout && ::isatty(STDOUT_FILENO) != 0) {
     PrintError("a layer is no text for a terminal; give --output FILE, or redirect the output");
     return kToolUsage;

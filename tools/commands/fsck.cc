@@ -11,9 +11,9 @@ namespace plyfs {
 namespace {
 
 absl::StatusOr<std::vector<FsckFinding>> Check(const FsckOptions& options) {
-  const Progress progress(options.repair ? "repairing the journal" : "checking the journal");
   const absl::StatusOr<std::unique_ptr<Target>> target = OpenTarget(options.target);
   if (!target.ok()) return target.status();
+  const Progress progress(options.repair ? "repairing the journal" : "checking the journal", NamesLookedAt(**target));
   return (*target)->CheckJournal(options.repair);
 }
 

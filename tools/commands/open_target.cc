@@ -16,8 +16,21 @@ std::string TargetOptions::Check() const {
 }
 
 absl::StatusOr<std::unique_ptr<Target>> OpenTarget(const TargetOptions& options) {
-  if (!options.mountpoint.empty()) return OpenMounted(options.mountpoint);
+  const Progress progress("opening the union");
+  if (!options.mountpoint.empty()) {
+    return OpenMounted(options.mountpoint, "; for an upper directory that is not mounted give --upper, --work and --lower");
+  }
   return OpenUnmounted({.lowers = options.lowers, .upper = options.upper, .work = options.work});
+}
+
+std::function<ProgressState()> NamesLookedAt(Target& target) {
+  if (!Progress::IsWanted()) return nullptr;
+  const std::optional<uint64_t> before = target.ExaminedNames();
+  return [&target, before]() -> ProgressState {
+    const std::optional<uint64_t> now = before ? target.ExaminedNames() : std::nullopt;
+    if (!now) return {};
+    return {.counted = std::to_string(*now - *before) + " names looked at"};
+  };
 }
 
 }  // namespace plyfs

@@ -7,15 +7,14 @@
 #include <chrono>
 #include <cstdio>
 
+#include "tools/commands/console.h"
+
 namespace plyfs {
 namespace {
 
 using std::chrono::steady_clock;
-constexpr auto kPatience = std::chrono::seconds(1);
 constexpr auto kRedraw = std::chrono::milliseconds(200);
 constexpr size_t kBarWidth = 30;
-// Back to the start of the line, and wipe it.
-constexpr const char* kWipe = "\r\033[K";
 
 std::string Bar(const ProgressState& state) {
   const uint64_t done = std::min(state.done, state.total);
@@ -28,9 +27,12 @@ std::string Bar(const ProgressState& state) {
 
 }  // namespace
 
-Progress::Progress(std::string what, std::function<ProgressState()> look) : what_(std::move(what)), look_(std::move(look)) {
-  if (::isatty(STDERR_FILENO) != 0) thread_ = std::thread([this] { Main(); });
+Progress::Progress(std::string what, std::function<ProgressState()> look, std::chrono::milliseconds patience)
+    : what_(std::move(what)), look_(std::move(look)), patience_(patience) {
+  if (IsWanted()) thread_ = std::thread([this] { Main(); });
 }
+
+bool Progress::IsWanted() { return ::isatty(STDERR_FILENO) != 0; }
 
 Progress::~Progress() {
   if (!thread_.joinable()) return;
@@ -45,20 +47,20 @@ Progress::~Progress() {
 void Progress::Main() {
   const auto start = steady_clock::now();
   std::unique_lock lock(mutex_);
-  if (wake_.wait_for(lock, kPatience, [&] { return ended_; })) return;
+  if (wake_.wait_for(lock, patience_, [&] { return ended_; })) return;
   do {
     Draw(std::chrono::duration_cast<std::chrono::seconds>(steady_clock::now() - start).count());
   } while (!wake_.wait_for(lock, kRedraw, [&] { return ended_; }));
-  std::fputs(kWipe, stderr);
+  ShowStatusLine("");
 }
 
 void Progress::Draw(int64_t seconds) const {
   const ProgressState state = look_ ? look_() : ProgressState();
-  std::string line = kWipe + what_;
+  std::string line = what_;
   if (state.total > 0) line += Bar(state);
   if (!state.counted.empty()) line += ", " + state.counted;
   line += ", " + std::to_string(seconds) + " s";
-  std::fputs(line.c_str(), stderr);
+  ShowStatusLine(line);
 }
 
 std::string SizeText(uint64_t bytes) {

@@ -1,8 +1,10 @@
 // progress.h: a line on the terminal that shows how far a long command is. Nothing at all when standard error is no terminal or
-// the command takes less than a second.
+// the work takes less than a second.
+// Not here: writing on the terminal (console.h).
 // Thread safety: one owner.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -20,12 +22,17 @@ struct ProgressState {
 
 class Progress {
  public:
-  // `what` is what is being done: "listing the changes". `look` is asked some times a second, from another thread.
-  Progress(std::string what, std::function<ProgressState()> look = nullptr);
+  // `what` is what is being done: "listing the changes". `look` is asked some times a second, from another thread, beginning when
+  // the work has taken `patience`.
+  explicit Progress(std::string what, std::function<ProgressState()> look = nullptr,
+                    std::chrono::milliseconds patience = std::chrono::seconds(1));
   // Wipes the line out.
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
+
+  // Standard error is a terminal.
+  static bool IsWanted();
 
  private:
   void Main();
@@ -33,6 +40,7 @@ class Progress {
 
   const std::string what_;
   const std::function<ProgressState()> look_;
+  const std::chrono::milliseconds patience_;
   std::mutex mutex_;
   std::condition_variable wake_;
   bool ended_ = false;  // guarded by mutex_

@@ -51,6 +51,7 @@ void PrintTable(const StatsReport& report) {
   row("threads", Number(report.threads));
   row("nodes", Number(report.overlay.nodes));
   row("open descriptors", Number(report.overlay.open_descriptors));
+  row("examined names", Number(report.overlay.examined_names) + " by lists of changes and checks");
   row("copied-up files", Number(report.overlay.copied_up_files));
   row("copied-up bytes", Number(report.overlay.copied_up_bytes) + " (" + SizeText(report.overlay.copied_up_bytes) + ")");
   row("journal", journal.lost ? "lost: the next list of changes reads the whole upper" : journal.open ? "open" : "not open");
@@ -117,6 +118,7 @@ void PrintPrometheus(const std::string& mountpoint, const StatsReport& report) {
   text.Metric("copied_up_files_total", "counter", "Files copied up since the mount.", report.overlay.copied_up_files);
   text.Metric("copied_up_bytes_total", "counter", "Bytes copied up since the mount.", report.overlay.copied_up_bytes);
   text.Metric("nodes", "gauge", "Objects that the kernel refers to.", report.overlay.nodes);
+  text.Metric("examined_names_total", "counter", "Names that lists of changes and checks have looked at.", report.overlay.examined_names);
   text.Metric("open_descriptors", "gauge", "Descriptors in the caches.", report.overlay.open_descriptors);
   text.Metric("threads", "gauge", "Threads that serve requests.", report.threads);
   text.Metric("journal_open", "gauge", "1: the database is open.", journal.open ? 1 : 0);
