@@ -9,17 +9,19 @@ import subprocess
 
 from .measure import log
 
-SINCE = "plyfs, mounted, 10 changes since a checkpoint"
+SINCE = "plyfs, 10 since a checkpoint"
 SCRIPT = """
-set terminal svg size 760,480 font 'sans,13' dynamic
+set terminal svg size 900,420 font 'sans,12' dynamic
 set output '{svg}'
 set title '{title}'
 set xlabel '{xlabel}'
 set ylabel 'milliseconds'
 set logscale xy
+set linetype 5 lc rgb '#cc3377'
+set linetype 7 lc rgb '#000000'
 set format x '%.0s%c'
 set grid ytics lc rgb '#dddddd'
-set key outside bottom center maxrows 4
+set key outside right center vertical Left reverse samplen 2
 set datafile missing '-'
 set datafile separator '\\t'
 plot for [i=2:{columns}] '{data}' using 1:i with linespoints pt 7 ps 0.5 lw 2 title columnheader(i)
