@@ -23,25 +23,27 @@ def _run(*argv):
     return done.stdout.strip()
 
 
-def _make_image(image):
+def _make_image(image, inodes):
     log(f"  making {image} (once; at most {IMAGE_GIB} GiB, sparse)")
     part = image.with_suffix(".part")
     with open(part, "wb") as out:
         out.truncate(IMAGE_GIB << 30)
     # No lazy initialisation: a kernel thread would do it while we measure.
-    _run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", str(part))
+    more = ["-N", str(inodes)] if inodes else []
+    options = "lazy_itable_init=0,lazy_journal_init=0"
+    _run("mkfs.ext4", "-q", "-F", *more, "-E", options, str(part))
     part.rename(image)
 
 
 class Disk:
     """The image, mounted at .root."""
 
-    def __init__(self, cache):
+    def __init__(self, cache, inodes=None):
         self.image = cache / "disk.ext4"
         self.root = cache / "disk"
         self.root.mkdir(exist_ok=True)
         if not self.image.exists():
-            _make_image(self.image)
+            _make_image(self.image, inodes)
 
     def mount(self):
         # A process of a killed session may still hold the device; another device for the same
@@ -72,14 +74,14 @@ class Disk:
 
 
 @contextlib.contextmanager
-def attached(cache):
-    """Gives the Disk, mounted; unmounts it at the end."""
+def attached(cache, inodes=None):
+    """Gives the Disk, mounted; unmounts it at the end. inodes: how many, if not what ext4 thinks."""
     with open(cache / "lock", "w", encoding="ascii") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise RuntimeError(f"{cache}: another session uses this cache folder") from error
-        disk = Disk(Path(cache))
+        disk = Disk(Path(cache), inodes)
         disk.mount()
         try:
             for left in disk.root.glob("plyfs-perf-*"):  # of a session that was killed

@@ -31,7 +31,7 @@ def collect(args, contestants, folder):
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     found = {
         "name": args.name,
-        "command": shlex.join(["perf/run", *sys.argv[1:]]),
+        "command": shlex.join([f"perf/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "kernel": os.uname().release,
         "CPUs": f"{os.cpu_count()} x {cpu}",

@@ -19,7 +19,7 @@ class Fixtures:
     def __init__(self, root):
         self.root = Path(root)
 
-    def _made(self, name, make):
+    def made(self, name, make):
         final = self.root / name
         if final.exists():
             return final
@@ -33,7 +33,7 @@ class Fixtures:
         return final
 
     def empty(self):
-        return self._made("empty", Path.mkdir)
+        return self.made("empty", Path.mkdir)
 
     def files(self, count, size):
         """count files of size bytes, FILES_PER_DIR to a directory."""
@@ -47,7 +47,7 @@ class Fixtures:
                     directory.mkdir()
                 (directory / f"f{i:06}").write_bytes(content)
 
-        return self._made(f"files-{count}x{size}", make)
+        return self.made(f"files-{count}x{size}", make)
 
     def big(self, mib):
         """One directory with one file "data" of mib MiB, not compressible and without holes."""
@@ -59,7 +59,7 @@ class Fixtures:
                 for _ in range(mib):
                     out.write(block)
 
-        return self._made(f"big-{mib}", make)
+        return self.made(f"big-{mib}", make)
 
     def layers(self, count):
         """Layers l0 ... in one folder; each has a file of its own, the lowest also "first"."""
@@ -71,7 +71,7 @@ class Fixtures:
                 (layer / f"only-in-{i}").write_text(f"{i}\n", encoding="ascii")
             (temp / f"l{count - 1}" / "first").write_text("first\n", encoding="ascii")
 
-        return self._made(f"layers-{count}", make)
+        return self.made(f"layers-{count}", make)
 
     def debian_root(self):
         """A Debian root tree with a compiler, by debootstrap from the mirror that apt uses here.
@@ -91,7 +91,7 @@ class Fixtures:
             shutil.rmtree(temp / "dev")
             (temp / "dev").mkdir()
 
-        return self._made("debian-root", make)
+        return self.made("debian-root", make)
 
     def debian_tar(self):
         root = self.debian_root()
@@ -99,7 +99,7 @@ class Fixtures:
         def make(temp):
             subprocess.run(["tar", "-C", root, "-cf", temp, "."], check=True, timeout=300)
 
-        return self._made("debian-root.tar", make)
+        return self.made("debian-root.tar", make)
 
 
 def _apt_mirror():

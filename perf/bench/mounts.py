@@ -186,7 +186,7 @@ def mounted(contestant, root, lowers, *, options=(), cwd=None, starter=None, pro
             if starter:
                 starter(argv, mount)
             else:
-                _start(argv, cwd)
+                start(argv, cwd)
             mount.find_servers()
             servers = mount.servers
         watch = profiler.attached(servers) if profiler and servers else contextlib.nullcontext()
@@ -198,7 +198,7 @@ def mounted(contestant, root, lowers, *, options=(), cwd=None, starter=None, pro
             raise Failed(f"{contestant.name}: {problem}")
 
 
-def _start(argv, cwd):
+def start(argv, cwd):
     try:
         result = subprocess.run(
             argv, cwd=cwd, capture_output=True, text=True, timeout=MOUNT_TIMEOUT_S, check=False
