@@ -329,8 +329,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadOption{"xino=yes", "option 'xino=yes': not on, off or auto"},
         BadOption{"io=passthrough",
                   "option 'io=passthrough': not auto or cached, all that this version has"},
-        BadOption{"transport=uring",
-                  "option 'transport=uring': not auto or dev, all that this version has"}));
+        BadOption{"transport=fast", "option 'transport=fast': not auto, dev or uring"}));
 
 TEST(Refusals, WhatIsIndispensable) {
   EXPECT_EQ(ErrorOf({}), "missing mountpoint; see plyfs --help");
