@@ -246,6 +246,13 @@ TEST(Options, WithoutXattrsOrAclsTheKernelIsNotAskedForAcls) {
   EXPECT_TRUE(ParseOption("noxattrs=0")->session.acl);
 }
 
+TEST(Options, HowRequestsTravel) {
+  EXPECT_EQ(ParseOption("")->session.transport, Transport::kDev);
+  EXPECT_EQ(ParseOption("transport=auto")->session.transport, Transport::kDev);
+  EXPECT_EQ(ParseOption("transport=dev")->session.transport, Transport::kDev);
+  EXPECT_EQ(ParseOption("transport=uring")->session.transport, Transport::kUring);
+}
+
 TEST(Options, HowTheSessionRuns) {
   EXPECT_EQ(ParseOption("threaded=0")->session.threads, 1u);
   EXPECT_EQ(ParseOption("threaded=1")->session.threads, 0u);
