@@ -28,6 +28,8 @@ class DevTransport final : public ReplyPath {
   int fd() const { return device_.get(); }
 
  private:
+  Errno SendParts(std::span<const iovec> parts);
+
   UniqueFd device_;
 };
 
