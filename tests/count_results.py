@@ -48,10 +48,11 @@ def main():
         failed += 1
     for result in results:
         output = result.get("stdout") or ""
-        ok = result["result"] in ("OK", "EXPECTEDFAIL")
+        ok = result["result"] in ("OK", "EXPECTEDFAIL", "SKIP")
         cases = summed(r"^\[  PASSED  \] (\d+) tests?\.", output)
         bad = summed(r"^\[  FAILED  \] (\d+) tests?, listed below", output)
         skipped = summed(r"^\[  SKIPPED \] (\d+) tests?, listed below", output)
+        skipped += 1 if result["result"] == "SKIP" else 0
         cases += 1 if ok and cases == 0 and bad == 0 and skipped == 0 else 0
         bad += 1 if not ok and bad == 0 else 0
         passed += cases

@@ -64,6 +64,7 @@ Capabilities ChooseCapabilities(const InitOffer& offer, const CapabilityOptions&
   // Implies default_permissions; without it nobody would check ACLs.
   if (options.acl) wanted |= FUSE_POSIX_ACL;
   if (options.writeback) wanted |= FUSE_WRITEBACK_CACHE;
+  if (options.over_io_uring) wanted |= abi::kOverIoUring;
   return {.flags = offer.flags & wanted};
 }
 

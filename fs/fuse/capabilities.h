@@ -16,6 +16,7 @@ struct CapabilityOptions {
   uint32_t max_write = 1 << 20;  // bytes; also the limit of one READ
   bool acl = true;               // false: option noacl
   bool writeback = false;        // option writeback=1
+  bool over_io_uring = false;    // option transport=uring, and rings are there
 };
 
 // What the kernel offers in its INIT request.

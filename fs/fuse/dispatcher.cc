@@ -80,20 +80,21 @@ constexpr std::array<Handler, abi::kOpcodeEnd> kHandlers = [] {
 
 }  // namespace
 
-uint64_t Dispatcher::Dispatch(RequestBuffer& buffer, size_t length, RequestCounters& counters) {
+uint64_t Dispatcher::Dispatch(const Arrival& arrival, RequestCounters& counters) {
   const uint64_t start = MonotonicNs();
-  buffer.Touched(length);
-  Result<Request> request = Request::Parse(buffer.message().first(length));
+  arrival.buffer.Touched(arrival.message.size());
+  Result<Request> request = Request::Parse(arrival.message);
   if (!request.ok()) {
     // Without a whole header there is no number that a reply could carry.
-    LogError("a message of %zu bytes from the kernel is not a request", length);
+    LogError("a message of %zu bytes from the kernel is not a request",
+             arrival.message.size());
     return 0;
   }
   // The buffer may be overwritten by the reply.
   const uint32_t opcode = request->opcode();
   const uint64_t node = Value(request->node());
-  Reply reply(transport_, request->unique());
-  Handle(*request, reply, buffer);
+  Reply reply(arrival.reply_path, request->unique());
+  Handle(*request, reply, arrival.buffer);
   const uint64_t end = reply.sent_at() != 0 ? reply.sent_at() : MonotonicNs();
   const uint64_t took = end - start;
   counters.Add(opcode, took);

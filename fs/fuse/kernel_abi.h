@@ -17,6 +17,7 @@ namespace plyfs::abi {
 // INIT flags. Bits from 32 upwards travel in flags2.
 inline constexpr uint64_t kDirectIoAllowMmap = uint64_t{1} << 36;  // 7.39
 inline constexpr uint64_t kNoExportSupport = uint64_t{1} << 38;    // 7.40
+inline constexpr uint64_t kOverIoUring = uint64_t{1} << 41;        // 7.42
 
 // 7.39: STATX, the only way to show a birth time.
 inline constexpr uint32_t kStatx = 52;
@@ -76,6 +77,37 @@ inline constexpr uint32_t kCopyFileRange64 = 53;
 struct CopyFileRangeOut {
   uint64_t bytes_copied;
 };
+
+// 7.42: requests through io_uring (IORING_OP_URING_CMD on the device, SQE128).
+enum class UringCommand : uint32_t {
+  kRegister = 1,        // addr: iovec[2], a UringHeader and room for the payload; then waits for a request
+  kCommitAndFetch = 2,  // the reply is in the entry; then waits for the next request
+};
+
+struct UringEntInOut {
+  uint64_t flags;
+  uint64_t commit_id;   // to be given back with the reply
+  uint32_t payload_sz;  // bytes behind the operation's fixed argument; of a reply, all but its header
+  uint32_t padding;
+  uint64_t reserved;
+};
+
+// What the kernel and an entry exchange besides the payload.
+struct UringHeader {
+  char in_out[128];  // fuse_in_header, then fuse_out_header
+  char op_in[128];   // the operation's fixed argument
+  UringEntInOut ring_ent_in_out;
+};
+static_assert(sizeof(UringHeader) == 288);
+
+// The command area of a submission.
+struct UringCmdReq {
+  uint64_t flags;
+  uint64_t commit_id;
+  uint16_t qid;  // the CPU whose requests the entry takes
+  uint8_t padding[6];
+};
+static_assert(sizeof(UringCmdReq) == 24);
 
 // One more than the largest opcode that the table of handlers knows.
 inline constexpr uint32_t kOpcodeEnd = 54;

@@ -30,7 +30,7 @@ Errno Reply::Error(Errno error) {
   const fuse_out_header header{.len = sizeof header, .error = -result_, .unique = unique_};
   const std::array parts{
       iovec{.iov_base = const_cast<fuse_out_header*>(&header), .iov_len = sizeof header}};
-  return transport_.Send(parts);
+  return path_.Send(parts);
 }
 
 Errno Reply::Bytes(std::span<const char> data) { return Bytes(data, {}); }
@@ -44,7 +44,7 @@ Errno Reply::Bytes(std::span<const char> first, std::span<const char> second) {
   const std::array parts{
       iovec{.iov_base = const_cast<fuse_out_header*>(&header), .iov_len = sizeof header},
       Part(first), Part(second)};
-  return transport_.Send(std::span(parts).first(second.empty() ? 2 : 3));
+  return path_.Send(std::span(parts).first(second.empty() ? 2 : 3));
 }
 
 }  // namespace plyfs

@@ -8,7 +8,7 @@
 #include <type_traits>
 
 #include "fs/base/errno.h"
-#include "fs/fuse/dev_transport.h"
+#include "fs/fuse/reply_path.h"
 
 namespace plyfs {
 
@@ -17,7 +17,7 @@ namespace plyfs {
 // no longer waits for one.
 class Reply {
  public:
-  Reply(DevTransport& transport, uint64_t unique) : transport_(transport), unique_(unique) {}
+  Reply(ReplyPath& path, uint64_t unique) : path_(path), unique_(unique) {}
   ~Reply();
   Reply(const Reply&) = delete;
   Reply& operator=(const Reply&) = delete;
@@ -43,7 +43,7 @@ class Reply {
   uint64_t sent_at() const { return sent_at_; }
 
  private:
-  DevTransport& transport_;
+  ReplyPath& path_;
   const uint64_t unique_;
   bool sent_ = false;
   int result_ = 0;

@@ -38,6 +38,12 @@ std::span<char> RequestBuffer::message() {
   return {base_ + start, mapped_ - start};
 }
 
+std::span<char> RequestBuffer::payload() { return {base_ + kPage, mapped_ - kPage}; }
+
+std::span<char> RequestBuffer::message_around(size_t head, size_t payload) {
+  return {base_ + kPage - head, head + payload};
+}
+
 std::span<char> RequestBuffer::reply_data() { return {base_ + kPage, max_payload_}; }
 
 void RequestBuffer::GiveBack() {

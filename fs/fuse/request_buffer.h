@@ -19,6 +19,11 @@ class RequestBuffer {
 
   // Where a request is read to.
   std::span<char> message();
+  // Where a transport that receives the payload by itself puts it: at least 8 KiB, and max_payload.
+  std::span<char> payload();
+  // A message whose last `payload` bytes are the first ones there. `head` bytes lie before them, a
+  // page at most.
+  std::span<char> message_around(size_t head, size_t payload);
   // Room for the data of a reply, max_payload bytes. It overlaps what follows the fixed argument of
   // READ and READDIR, so such a request must be decoded before it is filled.
   std::span<char> reply_data();

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "fs/base/log.h"
+
 namespace plyfs {
 namespace {
 
@@ -30,30 +32,63 @@ Session::Session(Overlay& overlay, UniqueFd device, const SessionOptions& option
     : overlay_(overlay),
       options_(Normalised(options)),
       transport_(std::move(device)),
-      dispatcher_(overlay, transport_,
-                  {.capabilities = {.max_write = options_.max_write,
-                                    .acl = options_.acl,
-                                    .writeback = options_.writeback},
-                   .validity = Validity::FromSeconds(options_.timeout),
-                   .debug = options_.debug,
-                   .control_text = options_.control_text}),
       workers_(
           transport_,
           {.max_threads = options_.threads,
            .poll_us = options_.poll_us,
            .max_payload = options_.max_write},
           [this](RequestBuffer& buffer, size_t length, RequestCounters& counters) {
-            return dispatcher_.Dispatch(buffer, length, counters);
+            return dispatcher_.Dispatch({buffer.message().first(length), buffer, transport_},
+                                        counters);
           },
-          [this] {
-            overlay_.TrimCaches();
-            ::malloc_trim(0);
-          }) {}
+          [this] { OnIdle(); }),
+      uring_(PrepareUring(options.threads)),
+      dispatcher_(overlay,
+                  {.capabilities = {.max_write = options_.max_write,
+                                    .acl = options_.acl,
+                                    .writeback = options_.writeback,
+                                    .over_io_uring = uring_ != nullptr},
+                   .validity = Validity::FromSeconds(options_.timeout),
+                   .debug = options_.debug,
+                   .control_text = options_.control_text}) {}
+
+void Session::OnIdle() {
+  overlay_.TrimCaches();
+  ::malloc_trim(0);
+}
+
+// Null unless the option asks for io_uring and rings can be had.
+std::unique_ptr<UringWorkers> Session::PrepareUring(unsigned threads) {
+  if (options_.transport != Transport::kUring) return nullptr;
+  auto uring = std::make_unique<UringWorkers>(
+      UringWorkersOptions{.threads = threads,
+                          .max_payload = options_.max_write,
+                          .stop_fd = workers_.stop_fd()},
+      [this](const Arrival& arrival, RequestCounters& counters) {
+        return dispatcher_.Dispatch(arrival, counters);
+      },
+      [this] { OnIdle(); });
+  const Errno error = uring->Prepare();
+  if (error.ok()) return uring;
+  LogWarning("transport=uring: no io_uring (errno %d); going on with /dev/fuse", error.value());
+  return nullptr;
+}
 
 int Session::Run(const std::function<void()>& on_ready) {
   const int error = Initialise();
   if (error != 0 || !dispatcher_.initialised()) return error;
-  return workers_.Run(on_ready);
+  const bool over_uring = uring_ != nullptr && dispatcher_.agreed().has(abi::kOverIoUring);
+  if (over_uring) {
+    workers_.ExpectFewRequests();
+    uring_->Start(transport_.fd(), [this](int why) { workers_.Stop(why); });
+  } else if (uring_ != nullptr) {
+    LogWarning("transport=uring: not offered by the kernel (fuse.enable_uring is off, or it is "
+               "older than 6.14); going on with /dev/fuse");
+    uring_->End();
+  }
+  const int result = workers_.Run(on_ready);
+  if (over_uring) uring_->End();
+  return result;
 }
 
 // Answers INIT, which comes before every other request.
@@ -68,9 +103,14 @@ int Session::Initialise() {
     const Result<size_t> length = transport_.Receive(buffer.message());
     if (length.error() == EAGAIN) continue;
     if (!length.ok()) return length.error().value();
-    dispatcher_.Dispatch(buffer, *length, counters);
+    dispatcher_.Dispatch({buffer.message().first(*length), buffer, transport_}, counters);
   }
   return 0;
+}
+
+size_t Session::Collect(RequestCounters& total) const {
+  const size_t threads = workers_.Collect(total);
+  return threads + (uring_ != nullptr ? uring_->Collect(total) : 0);
 }
 
 std::string Session::CountersLine() const {

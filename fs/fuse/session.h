@@ -6,17 +6,26 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "fs/base/unique_fd.h"
 #include "fs/fuse/dev_transport.h"
 #include "fs/fuse/dispatcher.h"
+#include "fs/fuse/uring_workers.h"
 #include "fs/fuse/workers.h"
 #include "fs/overlay/overlay.h"
 
 namespace plyfs {
 
+// How requests travel.
+enum class Transport {
+  kDev,    // read(2) and write(2) on /dev/fuse
+  kUring,  // io_uring, a queue for each CPU; /dev/fuse where that is not offered
+};
+
 struct SessionOptions {
+  Transport transport = Transport::kDev;
   // The most threads that serve requests; 0: as many as the machine can use. One is started, more
   // on demand.
   unsigned threads = 0;
@@ -47,16 +56,19 @@ class Session {
   // One line: threads, requests by opcode with their mean times, and the Overlay's counters.
   std::string CountersLine() const;
   // The requests of all threads so far; how many threads there are.
-  size_t Collect(RequestCounters& total) const { return workers_.Collect(total); }
+  size_t Collect(RequestCounters& total) const;
 
  private:
   int Initialise();
+  std::unique_ptr<UringWorkers> PrepareUring(unsigned threads);
+  void OnIdle();
 
   Overlay& overlay_;
   const SessionOptions options_;
   DevTransport transport_;
-  Dispatcher dispatcher_;
   Workers workers_;
+  const std::unique_ptr<UringWorkers> uring_;  // null unless there are rings for it
+  Dispatcher dispatcher_;
 };
 
 }  // namespace plyfs

@@ -3,7 +3,6 @@
 
 #include <absl/time/time.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sched.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -14,11 +13,11 @@
 
 #include "fs/base/log.h"
 #include "fs/fuse/monotonic.h"
+#include "fs/fuse/small_thread.h"
 
 namespace plyfs {
 namespace {
 
-constexpr size_t kStackSize = size_t{256} * 1024;
 // So many threads stay when there is nothing to do.
 constexpr size_t kKeepThreads = 2;
 // After so long without a request the memory of large requests goes, and then that of caches and of
@@ -41,18 +40,6 @@ constexpr unsigned kBacklog = 16;
 
 uint32_t OpcodeOf(RequestBuffer& buffer) {
   return reinterpret_cast<const fuse_in_header*>(buffer.message().data())->opcode;
-}
-
-// A detached thread with a small stack.
-Errno StartThread(void* (*start)(void*), void* argument) {
-  pthread_attr_t attributes;
-  ::pthread_attr_init(&attributes);
-  ::pthread_attr_setstacksize(&attributes, kStackSize);
-  ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_t thread;
-  const Errno error = ::pthread_create(&thread, &attributes, start, argument);
-  ::pthread_attr_destroy(&attributes);
-  return error;
 }
 
 }  // namespace
@@ -101,6 +88,17 @@ void Workers::Stop() {
   }
 }
 
+void Workers::Stop(int why) {
+  result_.store(why);
+  Stop();
+}
+
+void Workers::ExpectFewRequests() {
+  options_.max_threads = 1;
+  options_.poll_us = 0;
+  poll_ = PollEstimate(0);
+}
+
 size_t Workers::Collect(RequestCounters& total) const {
   absl::MutexLock lock(&mutex_);
   total.Merge(ended_);
@@ -128,10 +126,9 @@ void Workers::Main(Worker& self) {
       // ENODEV is how an unmount ends a session.
       if (!(got.error() == ENODEV)) {
         LogError("reading a request failed with errno %d", got.error().value());
-        result_.store(got.error().value());
+        return Stop(got.error().value());
       }
-      Stop();
-      return;
+      return Stop();
     }
     const uint32_t opcode = *got >= sizeof(fuse_in_header) ? OpcodeOf(self.buffer) : 0;
     Attend(opcode, self);
@@ -289,7 +286,7 @@ void Workers::Spawn() {
   Errno error = ENOMEM;
   try {
     workers_.push_back(std::make_unique<Worker>(*this));
-    error = StartThread(ThreadMain, workers_.back().get());
+    error = StartSmallThread(ThreadMain, workers_.back().get());
     if (!error.ok()) workers_.pop_back();
   } catch (const std::bad_alloc&) {
     // Fewer threads do too.

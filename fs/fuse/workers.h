@@ -58,6 +58,11 @@ class Workers {
   // unmount or Stop, else the errno of the device.
   int Run(const std::function<void()>& on_started);
   void Stop();
+  // The same because of an errno, which Run returns.
+  void Stop(int why);
+  // Before Run: what comes here is FORGET and the like, for which nobody waits. One thread, no
+  // polling.
+  void ExpectFewRequests();
   // Readable when Stop was called.
   int stop_fd() const { return stop_event_.get(); }
 
@@ -86,7 +91,7 @@ class Workers {
   bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
 
   DevTransport& transport_;
-  const WorkersOptions options_;
+  WorkersOptions options_;  // unchanged after Run was called
   const Handle handle_;
   const std::function<void()> on_idle_;
   const UniqueFd stop_event_;

@@ -1,8 +1,12 @@
 // xattr.cc: see xattr.h.
 #include "fs/layer/xattr.h"
 
+#include <fcntl.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
+#include <cstdint>
 #include <cstdio>
 
 namespace plyfs {
@@ -29,6 +33,32 @@ Result<std::string> ReadGrowing(Call call) {
   }
 }
 
+// getxattrat(2), Linux 6.13: a third of the time that the way through /proc takes. It refuses the O_PATH
+// descriptors themselves.
+#ifndef SYS_getxattrat
+#define SYS_getxattrat 464
+#endif
+
+struct XattrArgs {
+  uint64_t value;
+  uint32_t size;
+  uint32_t flags;
+};
+
+ssize_t GetXattrAt(const ObjectRef& object, const char* name, char* buffer, size_t size) {
+  XattrArgs args{.value = reinterpret_cast<uint64_t>(buffer), .size = static_cast<uint32_t>(size), .flags = 0};
+  return ::syscall(SYS_getxattrat, object.dir, object.name, AT_SYMLINK_NOFOLLOW, name, &args, sizeof args);
+}
+
+// Where it is missing or forbidden, also with EPERM by old containers, the answer is not EBADF.
+bool HasGetXattrAt() {
+  static const bool has = [] {
+    char value;
+    return GetXattrAt({.dir = -1, .name = "x"}, "user.x", &value, 1) < 0 && Errno::Last() == EBADF;
+  }();
+  return has;
+}
+
 // An empty name means the descriptor itself: its /proc link must then be followed, once.
 bool IsDescriptor(const ObjectRef& object) { return object.name[0] == '\0'; }
 
@@ -40,6 +70,9 @@ ProcPath::ProcPath(const ObjectRef& object) {
 }
 
 Result<std::string> GetXattr(const ObjectRef& object, const char* name) {
+  if (!IsDescriptor(object) && HasGetXattrAt()) {
+    return ReadGrowing([&](char* buffer, size_t size) { return GetXattrAt(object, name, buffer, size); });
+  }
   const ProcPath path(object);
   const auto get = IsDescriptor(object) ? ::getxattr : ::lgetxattr;
   return ReadGrowing([&](char* buffer, size_t size) { return get(path.c_str(), name, buffer, size); });

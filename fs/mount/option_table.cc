@@ -167,8 +167,10 @@ const char* SetIo(OptionState&, std::string_view value) {
                                               : "not auto or cached, all that this version has";
 }
 
-const char* SetTransport(OptionState&, std::string_view value) {
-  return value == "auto" || value == "dev" ? nullptr : "not auto or dev, all that this version has";
+const char* SetTransport(OptionState& state, std::string_view value) {
+  if (value != "auto" && value != "dev" && value != "uring") return "not auto, dev or uring";
+  state.options->session.transport = value == "uring" ? Transport::kUring : Transport::kDev;
+  return nullptr;
 }
 
 constexpr OptionRow kRows[] = {

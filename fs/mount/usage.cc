@@ -57,6 +57,8 @@ Speed:
     -o threads=N           server threads; 0: as many as are needed (0)
     -o threaded=0|1        0: one thread
     -o poll_us=N           microseconds to poll for the next request
+    -o transport=auto|dev|uring
+                           uring: io_uring where the kernel offers it (auto: dev)
     -o writeback=0|1       1: the kernel gathers small writes
     -o max_write=BYTES     longest write request
 

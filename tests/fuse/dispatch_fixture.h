@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "fs/fuse/dev_transport.h"
 #include "fs/fuse/dispatcher.h"
 #include "tests/fuse/fake_kernel.h"
 #include "tests/fuse/test_union.h"
@@ -21,7 +22,7 @@ class DispatchFixture {
   explicit DispatchFixture(double timeout = 1)
       : transport_(kernel_.TakeDevice()),
         dispatcher_(
-            union_.overlay(), transport_,
+            union_.overlay(),
             {.capabilities = {.max_write = kMaxWrite}, .validity = Validity::FromSeconds(timeout)}),
         buffer_(kMaxWrite) {}
 
@@ -30,7 +31,7 @@ class DispatchFixture {
   // Gives the bytes to the server and returns its reply; nullopt if it sent none.
   std::optional<FakeReply> DispatchRaw(std::string_view message) {
     std::memcpy(buffer_.message().data(), message.data(), message.size());
-    dispatcher_.Dispatch(buffer_, message.size(), counters_);
+    dispatcher_.Dispatch({buffer_.message().first(message.size()), buffer_, transport_}, counters_);
     return kernel_.Receive(0);
   }
   FakeReply Ask(uint32_t opcode, uint64_t node, const Arguments& arguments = {}) {

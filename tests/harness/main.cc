@@ -5,7 +5,10 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
+#include <cstdio>
+
 #include "tests/harness/hang_guard.h"
+#include "tests/harness/uring.h"
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
@@ -18,5 +21,10 @@ int main(int argc, char** argv) {
   // would live on there after our umount; and when we are killed, our mounts go with us.
   if (unshare(CLONE_NEWNS) == 0) mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
   plyfs::test::InstallHangGuard();
-  return RUN_ALL_TESTS();
+  if (plyfs::test::OptionsForAllMounts() != "transport=uring") return RUN_ALL_TESTS();
+  // Every mount of this run is to be served over io_uring; where that cannot be, no test runs.
+  const plyfs::test::UringEnabled uring;
+  if (uring.why_not().empty()) return RUN_ALL_TESTS();
+  printf("Skipped\n%s\n", uring.why_not().c_str());
+  return 77;  // which meson knows as "skipped"
 }

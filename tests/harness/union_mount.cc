@@ -20,6 +20,7 @@
 
 #include "tests/harness/file_ops.h"
 #include "tests/harness/hang_guard.h"
+#include "tests/harness/uring.h"
 
 #ifndef PLYFS_BINARY
 #define PLYFS_BINARY "plyfs"
@@ -154,6 +155,9 @@ std::string MountOptionString(const UnionOptions& options) {
   if (!options.upper.empty()) text += ",upperdir=" + Escaped(options.upper);
   if (!options.work.empty()) text += ",workdir=" + Escaped(options.work);
   if (!options.extra.empty()) text += "," + options.extra;
+  if (options.target == Target::kPlyfs && !OptionsForAllMounts().empty()) {
+    text += "," + OptionsForAllMounts();
+  }
   return text;
 }
 
@@ -201,6 +205,10 @@ void UnionMount::Mount() {
     ADD_FAILURE() << "exit 0, but nothing is mounted at " << options_.mountpoint;
   }
   WatchFuseConnection(device_);
+  // A mount that fell back would be a test of something else.
+  if (options_.target == Target::kPlyfs && OptionsForAllMounts() == "transport=uring") {
+    EXPECT_TRUE(HasIoUring(ServerPid())) << options_.mountpoint << " is not served over io_uring";
+  }
 }
 
 void UnionMount::Unmount() {

@@ -246,6 +246,13 @@ TEST(Options, WithoutXattrsOrAclsTheKernelIsNotAskedForAcls) {
   EXPECT_TRUE(ParseOption("noxattrs=0")->session.acl);
 }
 
+TEST(Options, HowRequestsTravel) {
+  EXPECT_EQ(ParseOption("")->session.transport, Transport::kDev);
+  EXPECT_EQ(ParseOption("transport=auto")->session.transport, Transport::kDev);
+  EXPECT_EQ(ParseOption("transport=dev")->session.transport, Transport::kDev);
+  EXPECT_EQ(ParseOption("transport=uring")->session.transport, Transport::kUring);
+}
+
 TEST(Options, HowTheSessionRuns) {
   EXPECT_EQ(ParseOption("threaded=0")->session.threads, 1u);
   EXPECT_EQ(ParseOption("threaded=1")->session.threads, 0u);
@@ -329,8 +336,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadOption{"xino=yes", "option 'xino=yes': not on, off or auto"},
         BadOption{"io=passthrough",
                   "option 'io=passthrough': not auto or cached, all that this version has"},
-        BadOption{"transport=uring",
-                  "option 'transport=uring': not auto or dev, all that this version has"}));
+        BadOption{"transport=fast", "option 'transport=fast': not auto, dev or uring"}));
 
 TEST(Refusals, WhatIsIndispensable) {
   EXPECT_EQ(ErrorOf({}), "missing mountpoint; see plyfs --help");
