@@ -270,7 +270,7 @@ TEST_F(TailTest, ReadsVersionOne) {
 }
 
 TEST_F(TailTest, ReadsVersionTwo) {
-  WriteFile(path(), Unfold(PLYFS_GOLDEN_TAIL_2, Tail::kSize));
+  WriteFile(path(), Unfold(PLYFS_GOLDEN "/tail-2.hex", Tail::kSize));
   const std::unique_ptr<Tail> tail = Open();
   ASSERT_TRUE(tail);
   EXPECT_EQ(tail->NextSequence(), 114u);
