@@ -26,34 +26,37 @@ NOTES = {
 LIST_MS, TAR_MS, ENTRIES = 5, 10, 1_000_000
 
 
-def _best(results, key):
-    values = [v for v in results.column(key, "plyfs, mounted") if v is not None]
+def _median(results, key, field="value"):
+    values = [v for v in results.column(key, "plyfs, mounted", field) if v is not None]
     return statistics.median(values) if values else None
 
 
 def aims(results, scenarios):
-    """[(aim, where, measured, held)] of the aims that could be judged."""
+    """[(aim, where, measured, CPU time, held)] of the aims that could be judged."""
     found = []
     for scenario in scenarios:
         if scenario.since:
             for part, limit, what in (("since-list", LIST_MS, "listed"), ("since-export", TAR_MS, "exported")):
-                value = _best(results, f"{scenario.key}-{part}")
+                key = f"{scenario.key}-{part}"
+                value, cpu = _median(results, key), _median(results, key, "cpu")
                 if value is not None:
                     aim = f"10 changes since a checkpoint {what} in {limit} ms"
-                    found.append((aim, scenario.title, f"{value:.1f} ms", value <= limit))
+                    measured = (f"{value:.1f} ms", f"{cpu:.1f} ms", value <= limit)
+                    found.append((aim, scenario.title, *measured))
     largest = max((s for s in scenarios if s.top), key=lambda s: s.top, default=None)
-    value = largest and _best(results, f"{largest.key}-list")
+    key = largest and f"{largest.key}-list"
+    value = largest and _median(results, key)
     if value:
         rate = len(largest.expected()) / value * 1000
         aim = f"a full list at {ENTRIES:,} entries a second"
-        found.append((aim, largest.title, f"{rate:,.0f} entries/s", rate >= ENTRIES))
+        measured = (f"{rate:,.0f} entries/s", f"{_median(results, key, 'cpu'):.0f} ms", rate >= ENTRIES)
+        found.append((aim, largest.title, *measured))
     return found
 
 
 def _aims_table(found):
-    lines = [["aim", "where", "measured", "held"]]
-    lines += [[aim, where, value, "yes" if held else "**no**"] for aim, where, value, held in found]
-    return lines
+    lines = [["aim", "where", "measured", "CPU time", "held"]]
+    return lines + [[*texts, "yes" if held else "**no**"] for *texts, held in found]
 
 
 def plain(tables, judged):
@@ -97,8 +100,7 @@ def as_json(tables, judged, found):
     return {
         "facts": found,
         "aims": [
-            {"aim": aim, "where": where, "measured": value, "held": held}
-            for aim, where, value, held in judged
+            dict(zip(("aim", "where", "measured", "cpu", "held"), one)) for one in judged
         ],
         "tables": {key: tables[key].as_json() for key, _ in TABLES},
     }

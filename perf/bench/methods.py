@@ -14,7 +14,7 @@ from .rig import PARKED
 from .storage import added
 
 UPPER = "tar of the upper"
-NOT_MINE = 6  # lines of a difference that a message quotes
+QUOTED = 6  # lines of a difference that a message quotes
 
 
 def with_parents(lines):
@@ -62,8 +62,8 @@ def whole_tree(lowers, expected):
 def compare(what, found, expected):
     if found == expected:
         return
-    differences = [f"-{entry}" for entry in sorted(expected - found)[:NOT_MINE]]
-    differences += [f"+{entry}" for entry in sorted(found - expected)[:NOT_MINE]]
+    differences = [f"-{entry}" for entry in sorted(expected - found)[:QUOTED]]
+    differences += [f"+{entry}" for entry in sorted(found - expected)[:QUOTED]]
     raise Failed(f"{what} is not what was changed: {', '.join(map(str, differences))}")
 
 
@@ -81,7 +81,7 @@ class Method:
             list_to, tar_to = Path(folder, "list"), Path(folder, "tar")
             return self._measure(union, parts, expected, list_to, tar_to)
 
-    def _run(self, union, command, *args, expected=None, list_to="", tar_to="", **kwargs):
+    def _run(self, command, *args, expected=None, list_to="", tar_to="", **kwargs):
         """One call of the program; checks what it wrote if expected is given."""
         check = expected is not None
         samples, _ = self.layers(
@@ -119,7 +119,7 @@ class Naive(Method):
             parent = union.frozen or union.parent
             args = ("naive", union.path, parent.path)
             files = {"expected": expected, "list_to": list_to, "tar_to": tar_to}
-            first, second = self._run(union, *args, servers=union.servers(parent), **files)
+            first, second = self._run(*args, servers=union.servers(parent), **files)
             found |= {"list": first, "export": added(first, second)}
         return found
 
@@ -139,10 +139,10 @@ class Upper(Method):
         args = (union.upper, *union.lowers)
         if "list" in parts:
             (found["list"],) = self._run(
-                union, "upper-list", *args, expected=expected, list_to=list_to
+                "upper-list", *args, expected=expected, list_to=list_to
             )
         for part in {"export", "tree"} & set(parts):
-            (found[part],) = self._run(union, "upper-tar", *args, expected=expected, tar_to=tar_to)
+            (found[part],) = self._run("upper-tar", *args, expected=expected, tar_to=tar_to)
         return found
 
     def apply(self, source, target):
@@ -158,7 +158,7 @@ class Plyfs(Method):
 
     def _call(self, union, command, *args, **kwargs):
         argv = ("run", self.program, command, *args, *union.target)
-        (sample,) = self._run(union, *argv, servers=union.servers(), **kwargs)
+        (sample,) = self._run(*argv, servers=union.servers(), **kwargs)
         return sample
 
     def _measure(self, union, parts, expected, list_to, tar_to):

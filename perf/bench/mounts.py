@@ -56,7 +56,9 @@ class Contestant:
         result = subprocess.run(
             [program, "--version"], capture_output=True, text=True, timeout=10, check=False
         )
-        return result.stdout.splitlines()[0] if result.stdout else "unknown"
+        # fuse-overlayfs says first which fusermount3 it has found.
+        own = [line for line in result.stdout.splitlines() if line.startswith(f"{self.kind}:")]
+        return own[0] if own else "unknown"
 
     def mount_argv(self, options, mountpoint):
         text = ",".join([*options, *self.options])
