@@ -1,6 +1,7 @@
 // reply_path.h: the way on which a reply goes back to the kernel.
 // Not here: what a reply says (reply.h).
-// Thread safety: that of the class behind it; Send is called by the thread that handles the request.
+// Thread safety: that of the class behind it; Send is called by the thread that handles the
+// request.
 #pragma once
 
 #include <sys/uio.h>

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/sysinfo.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -28,6 +29,7 @@ constexpr unsigned kThreadsInAll = 64;
 // After so long without a request the memory of large requests goes, and then that of caches.
 constexpr int kGiveBackSeconds = 1;
 constexpr int kIdleSeconds = 10;
+constexpr char kPossibleCpus[] = "/sys/devices/system/cpu/possible";
 // What a completion belongs to: the entry with this index, or
 constexpr uint64_t kStopEvent = ~uint64_t{0};
 
@@ -106,7 +108,7 @@ struct UringWorkers::Worker {
   int bound_to = -1;  // a CPU
   io_uring ring{};
   std::vector<std::unique_ptr<UringEntry>> entries;
-  size_t live = 0;   // entries that still get requests
+  size_t live = 0;    // entries that still get requests
   bool busy = false;  // has had a request in the last ten seconds
   RequestCounters counters;
 };
@@ -129,9 +131,10 @@ void UringWorkers::Plan() {
 }
 
 Errno UringWorkers::Prepare() {
-  Errno error = kOk;
+  // Where it cannot be read get_nprocs_conf(3) guesses, and a queue too few stops everything.
+  Errno error = Errno::Of(::access(kPossibleCpus, R_OK));
   try {
-    Plan();
+    if (error.ok()) Plan();
   } catch (const std::bad_alloc&) {
     error = ENOMEM;
   }

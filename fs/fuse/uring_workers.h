@@ -1,8 +1,7 @@
 // uring_workers.h: the threads that serve requests through io_uring, a queue for each CPU.
-// Not here: FORGET and INTERRUPT, which the kernel sends through /dev/fuse all the same (workers.h);
-// what a request means (dispatcher.h).
-// Thread safety: Prepare, Start and End belong to one thread, in this order; Collect may be called
-// from any thread once Prepare has returned.
+// Not here: FORGET and INTERRUPT, which the kernel sends through /dev/fuse all the same
+// (workers.h); what a request means (dispatcher.h). Thread safety: Prepare, Start and End belong to
+// one thread, in this order; Collect may be called from any thread once Prepare has returned.
 //
 // The kernel gives a request to the queue of the CPU on which the client runs. The threads of a
 // queue are bound to that CPU: client and server take turns on it, and no other CPU must be woken.

@@ -17,9 +17,7 @@ constexpr size_t kMaxPayload = 64 * 1024;
 
 class UringEntryTest : public testing::Test {
  protected:
-  abi::UringHeader& header() {
-    return *static_cast<abi::UringHeader*>(entry_.areas()[0].iov_base);
-  }
+  abi::UringHeader& header() { return *static_cast<abi::UringHeader*>(entry_.areas()[0].iov_base); }
   char* payload() { return static_cast<char*>(entry_.areas()[1].iov_base); }
 
   // What the kernel writes for a request. `length`: of the whole, as its header says.
@@ -42,9 +40,8 @@ class UringEntryTest : public testing::Test {
   }
   Errno Send(std::string_view data) {
     fuse_out_header out{.len = static_cast<uint32_t>(sizeof out + data.size()), .unique = 42};
-    const iovec parts[] = {
-        {.iov_base = &out, .iov_len = sizeof out},
-        {.iov_base = const_cast<char*>(data.data()), .iov_len = data.size()}};
+    const iovec parts[] = {{.iov_base = &out, .iov_len = sizeof out},
+                           {.iov_base = const_cast<char*>(data.data()), .iov_len = data.size()}};
     return entry_.Send(parts);
   }
 

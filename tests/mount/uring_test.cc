@@ -175,9 +175,8 @@ TEST_F(UringTest, WorksWithOneThreadAndWithMany) {
 
 TEST_F(UringTest, FallsBackWhereTheKernelDoesNotOfferIt) {
   ASSERT_TRUE(uring_.Set(false));
-  ExpectFallback(
-      nullptr,
-      "not offered by the kernel (fuse.enable_uring is off, or it is older than 6.14)");
+  ExpectFallback(nullptr,
+                 "not offered by the kernel (fuse.enable_uring is off, or it is older than 6.14)");
 }
 
 TEST_F(UringTest, FallsBackWhereIoUringIsForbidden) {
