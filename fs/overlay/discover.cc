@@ -212,7 +212,11 @@ class Search {
     result_.init.ino = index == LayerIndex::kUpper ? core_.numbers.FromUpper(stat) : core_.numbers.FromDisk(inode);
     ASSIGN_OR_RETURN(const std::optional<OverriddenStat> overridden,
                      ReadOverrideStat(object, core_.layer(index).override_stat()));
-    if (overridden && overridden->type) result_.init.type = *overridden->type;
+    if (overridden && overridden->type) {
+      // A file cannot be shown as a directory.
+      if (S_ISDIR(*overridden->type)) return EIO;
+      result_.init.type = *overridden->type;
+    }
     if (stat.stx_nlink > 1) {
       RETURN_IF_ERROR(FollowLinks(index, object, inode));
     } else if (index == LayerIndex::kUpper) {

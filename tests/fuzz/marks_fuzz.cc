@@ -5,6 +5,7 @@
 // Thread safety: one thread.
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
@@ -42,18 +43,34 @@ constexpr unsigned kAll = kUpper | kLowers;
 constexpr Object kObjects[] = {
     {"", S_IFDIR, kAll},        {"d", S_IFDIR, kAll},       {"d/f", S_IFREG, kAll},      {"d/e", S_IFDIR, kAll},
     {"d/e/g", S_IFREG, kLowers}, {"r", S_IFDIR, kLowers},    {"r/x", S_IFREG, kLowest},   {"f", S_IFREG, kLowers},
-    {"m", S_IFREG, kAll},       {"w", S_IFREG, kUpper},     {"w", S_IFDIR, kLowest},     {"s", S_IFLNK, kLowest},
+    {"m", S_IFREG, kAll},       {"d/w", S_IFREG, kUpper | kMiddle},        {"w", S_IFREG, kUpper},     {"w", S_IFDIR, kLowest},     {"s", S_IFLNK, kLowest},
     {"p", S_IFIFO, kLowest},    {"c", S_IFCHR, kUpper},     {"c", S_IFREG, kLowers},     {".wh.r", S_IFREG, kUpper},
     {"h1", S_IFREG, kLowest},   {"h2", S_IFREG, kLowest}};
 
-constexpr const char* kNames[] = {"opaque",  "redirect", "metacopy",    "whiteout",      "origin",       "impure",        "nlink",         "upper", "uuid",
-                                  "protattr", "verity",   "plyfs.index", "plyfs.literal", "plyfs.device", "plyfs.devices", "overlay.opaque"};
-constexpr const char* kOtherNames[] = {"user.fuseoverlayfs.opaque", "user.containers.override_stat",
-                                       "security.fuseoverlayfs.override_stat", "user.fuseoverlayfs.override_stat",
-                                       "user.containers.override_other", "user.plain"};
-constexpr const char* kValues[] = {"y", "x", "n", "", "/", "/d", "/r", "/d/e", "/d/f", "e", "r", "f", "m", "/m", "..", "../../secret", "/../secret",
-                                   "0:0:755", "1:2:0644:file", "0:0:777:dir", "0:0:755:char-0-0", "0:0:755:block-8-1", "0:0:777:symlink",
-                                   "5:5:4755:pipe", "65534:65534:0:socket", "U+1", "L-1", "1-2 3", "0:0"};
+// Attributes that mean something to us, with values that do. Others of overlayfs come with values of these.
+struct Mark {
+  const char* name;  // a mark, or the name of an attribute
+  std::array<const char*, 8> values;
+};
+constexpr Mark kMarks[] = {
+    {"opaque", {"y", "x", "n", "y", "x", "x", "", "yy"}},
+    {"redirect", {"/d", "/r", "/d/e", "e", "r", "f", "/m", "/../secret"}},
+    {"metacopy", {"", "", "y", "", "0:0", "", "", "x"}},
+    {"whiteout", {"y", "", "y", "n", "y", "", "y", ""}},
+    {"plyfs.index", {"1-2 3", "1-2 ", "../secret 1", "1-2 99999999999", "a 1", " 1", "1-2 -1", "1-2 0"}},
+    {"plyfs.literal", {"y", "", "y", "n", "y", "y", "y", "y"}},
+    {"plyfs.device", {"0:0", "0:0", "", "8:1", "0:0", "0:0", "0:0", "0:0"}},
+    {"plyfs.devices", {"y", "y", "y", "y", "n", "", "y", "y"}},
+    {"origin", {"", "y", "U+1", "L-1", "/", "x", "n", "0"}},
+    {"user.containers.override_stat",
+     {"0:0:755", "1:2:0644:file", "0:0:777:dir", "0:0:755:char-0-0", "0:0:755:block-8-1", "0:0:777:symlink", "5:5:4755:pipe", "-1:0:0"}},
+    {"security.fuseoverlayfs.override_stat",
+     {"0:0:755", "1:2:0644:file", "0:0:777:dir", "0:0:755:char-0-0", "0:0:755:block-8-1", "0:0:777:symlink", "5:5:4755:socket", ""}},
+    {"user.fuseoverlayfs.opaque", {"y", "x", "n", "", "y", "y", "y", "yes"}},
+};
+constexpr const char* kIgnoredNames[] = {"user.overlay.impure", "trusted.overlay.nlink", "trusted.overlay.upper", "trusted.overlay.uuid",
+                                         "trusted.overlay.protattr", "trusted.overlay.verity", "trusted.overlay.overlay.opaque",
+                                         "user.containers.override_other"};
 
 void Check(bool ok, const std::string& why) {
   if (!ok) Stop(why);
@@ -121,7 +138,7 @@ class Layers {
     else if (object.type == S_IFLNK) Check(::symlink("../secret", path.c_str()) == 0, "symlink " + path);
     else if (object.type != S_IFREG) Check(::mknod(path.c_str(), object.type | 0644, 0) == 0, "mknod " + path);
     else if (name == "h2") Check(::link((path.substr(0, path.size() - 1) + "1").c_str(), path.c_str()) == 0, "link " + path);
-    else Write(path, name == "m" || name == "w" || name == ".wh.r" ? "" : "content");
+    else Write(path, name == "m" || name.ends_with("w") || name == ".wh.r" ? "" : "content");
     if (name == "m") Check(::truncate(path.c_str(), kSparseSize) == 0, "truncate " + path);
   }
 
@@ -134,12 +151,14 @@ void PutMarks(Program& program, Layers& layers) {
     const Object& object = program.Pick(kObjects);
     size_t layer = program.Byte() % kLayers;
     while ((object.layers >> layer & 1) == 0) layer = (layer + 1) % kLayers;
-    const uint8_t which = program.Byte();
-    const std::string name = which % 3 == 0   ? program.Pick(kOtherNames)
-                             : which % 3 == 1 ? std::string("trusted.overlay.") + program.Pick(kNames)
-                                              : std::string("user.overlay.") + program.Pick(kNames);
-    const uint8_t length = program.Byte();
-    layers.Mark(layer, object, name, length < 128 ? kValues[length % std::size(kValues)] : program.Text(length - 128));
+    const Mark& mark = program.Pick(kMarks);
+    const uint8_t how = program.Byte();
+    std::string name = mark.name;
+    if (name.find("overlayfs") == std::string::npos && name.find("override") == std::string::npos) {
+      name.insert(0, how % 4 == 3 ? "user.overlay." : "trusted.overlay.");
+    }
+    if (how % 16 == 15) name = program.Pick(kIgnoredNames);
+    layers.Mark(layer, object, name, how < 224 ? program.Pick(mark.values) : program.Text(program.Byte()));
   }
 }
 
@@ -189,7 +208,7 @@ class Look {
     Check(entry->id != NodeId::kNone, "listed, but not there: " + name);
     const Attr& attr = entry->attr;
     Check(listed.ino == attr.ino.value, "d_ino is not st_ino: " + name);
-    Check(listed.type == DT_UNKNOWN || listed.type == IFTODT(attr.mode), "d_type is not that of st_mode: " + name);
+    Check(listed.type == DT_UNKNOWN || listed.type == IFTODT(attr.mode), "d_type " + std::to_string(listed.type) + " is not that of st_mode " + std::to_string(attr.mode) + ": " + name);
     Content(entry->id, attr);
     Attributes(entry->id);
     if (S_ISDIR(attr.mode) && depth < 5 && ++directories_ < 24) At(entry->id, depth + 1);
@@ -221,11 +240,17 @@ class Look {
 // --- changing it
 
 struct Place {
+  std::string path;
   NodeId dir = NodeId::kNone;
   std::string name;
   NodeId id = NodeId::kNone;
+  mode_t mode = 0;
+
+  bool exists() const { return id != NodeId::kNone; }
+  bool is_directory() const { return S_ISDIR(mode); }
 };
 
+// Asks for what the kernel would let through to a filesystem: it knows which names there are.
 class Changes {
  public:
   explicit Changes(Overlay& overlay) : overlay_(overlay) {}
@@ -240,16 +265,16 @@ class Changes {
     const Name name = Name::Trusted(at.name);
     const Name new_name = Name::Trusted(to.name);
     switch (program.Byte() % 10) {
-      case 0: return Counted(overlay_.Mknod(at.dir, name, {.mode = S_IFREG | 0644}, {}));
-      case 1: return Counted(overlay_.Mkdir(at.dir, name, {.mode = S_IFDIR | 0755}, {}));
-      case 2: return Done(overlay_.Unlink(at.dir, name));
-      case 3: return Done(overlay_.Rmdir(at.dir, name));
-      case 4: return Done(overlay_.Rename(at.dir, name, to.dir, new_name, program.Byte() % 4));
-      case 5: return Existing(at, [&] { Counted(overlay_.Link(at.id, to.dir, new_name)); });
-      case 6: return Existing(at, [&] { Done(overlay_.Write(at.id, std::string_view("new"), program.Byte(), {}).error()); });
-      case 7: return Existing(at, [&] { Done(overlay_.SetAttr(at.id, {.mode = 0700, .uid = 1}, {}).error()); });
-      case 8: return Existing(at, [&] { Done(overlay_.SetAttr(at.id, {.size = program.Byte()}, {}).error()); });
-      default: return Existing(at, [&] { Done(overlay_.SetXattr(at.id, "trusted.overlay.opaque", std::string_view("y"), 0, false)); });
+      case 0: return If(!at.exists(), [&] { Counted(overlay_.Mknod(at.dir, name, {.mode = S_IFREG | 0644}, {})); });
+      case 1: return If(!at.exists(), [&] { Counted(overlay_.Mkdir(at.dir, name, {.mode = S_IFDIR | 0755}, {})); });
+      case 2: return If(at.exists() && !at.is_directory(), [&] { Done(overlay_.Unlink(at.dir, name)); });
+      case 3: return If(at.exists() && at.is_directory(), [&] { Done(overlay_.Rmdir(at.dir, name)); });
+      case 4: return Rename(at, to, program.Byte() % 3);
+      case 5: return If(at.exists() && !at.is_directory() && !to.exists(), [&] { Counted(overlay_.Link(at.id, to.dir, new_name)); });
+      case 6: return If(S_ISREG(at.mode), [&] { Done(overlay_.Write(at.id, std::string_view("new"), program.Byte(), {}).error()); });
+      case 7: return If(at.exists(), [&] { Done(overlay_.SetAttr(at.id, {.mode = 0700, .uid = 1}, {}).error()); });
+      case 8: return If(S_ISREG(at.mode), [&] { Done(overlay_.SetAttr(at.id, {.size = program.Byte()}, {}).error()); });
+      default: return If(at.exists(), [&] { Done(overlay_.SetXattr(at.id, "trusted.overlay.opaque", std::string_view("y"), 0, false)); });
     }
   }
 
@@ -259,23 +284,31 @@ class Changes {
     if (made.ok() && made->id != NodeId::kNone) counted_.push_back(made->id);
   }
   template <typename Change>
-  void Existing(const Place& place, const Change& change) {
-    if (place.id != NodeId::kNone) change();
+  static void If(bool sensible, const Change& change) {
+    if (sensible) change();
+  }
+
+  void Rename(const Place& at, const Place& to, unsigned flags) {
+    const bool exchange = flags == RENAME_EXCHANGE;
+    const bool below = (to.path + "/").starts_with(at.path + "/") || (at.path + "/").starts_with(to.path + "/");
+    const bool fits = exchange ? to.exists() : !to.exists() || (flags == 0 && at.is_directory() == to.is_directory());
+    if (at.exists() && !below && fits) Done(overlay_.Rename(at.dir, Name::Trusted(at.name), to.dir, Name::Trusted(to.name), flags));
   }
 
   // The object of some name of the layers, or of a new one, found name by name.
   Place Find(Program& program) {
     const std::string path = program.Byte() % 8 == 0 ? "d/new" : program.Pick(kObjects).path;
-    Place at{.id = NodeId::kRoot};
+    Place at{.id = NodeId::kRoot, .mode = S_IFDIR};
     for (size_t begin = 0; begin < path.size();) {
       const size_t slash = std::min(path.find('/', begin), path.size());
-      at = {.dir = at.id, .name = path.substr(begin, slash - begin)};
+      if (!at.is_directory()) return {};
+      at = {.path = path.substr(0, slash), .dir = at.id, .name = path.substr(begin, slash - begin)};
       begin = slash + 1;
       const Result<Entry> entry = overlay_.Lookup(at.dir, Name::Trusted(at.name));
       if (!entry.ok()) return {};
       Counted(entry);
       at.id = entry->id;
-      if (at.id == NodeId::kNone && begin < path.size()) return {};
+      at.mode = at.exists() ? entry->attr.mode : 0;
     }
     return at;
   }
@@ -314,11 +347,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (int mounts = 0; mounts < 2; ++mounts) {
     const std::unique_ptr<plyfs::Overlay> overlay = Open(layers, how);
     Look(*overlay).At(plyfs::NodeId::kRoot, 0);
-    {
+    if (mounts == 0) {
       Changes changes(*overlay);
-      while (mounts == 0 && !program.done()) changes.Make(program);
+      while (!program.done()) changes.Make(program);
+      Look(*overlay).At(plyfs::NodeId::kRoot, 0);
     }
-    Look(*overlay).At(plyfs::NodeId::kRoot, 0);
     overlay->Changes().error().Ignore("corrupt marks are an error");
     overlay->CheckJournal(mounts == 1).error().Ignore("corrupt marks are an error");
   }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -31,9 +32,10 @@ class Program {
     const uint8_t* const begin = std::exchange(at_, end_);
     return std::string(reinterpret_cast<const char*>(begin), static_cast<size_t>(end_ - begin));
   }
-  template <typename T, size_t kSize>
-  const T& Pick(const T (&choices)[kSize]) {
-    return choices[Byte() % kSize];
+  // One of an array.
+  template <typename Choices>
+  const auto& Pick(const Choices& choices) {
+    return choices[Byte() % std::size(choices)];
   }
 
  private:

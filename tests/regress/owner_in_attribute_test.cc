@@ -46,6 +46,25 @@ TEST_F(OwnerInAttribute, ARemovedDirectoryKeepsItsOwnerWhileItIsOpen) {
   }
 }
 
+// A server that takes the file for a directory dies of it.
+TEST_F(OwnerInAttribute, AFileCannotSayThatItIsADirectory) {
+  for (const std::string& layer : {Lower(""), Upper("")}) {
+    const std::string name = layer == Lower("") ? "low" : "up";
+    ASSERT_EQ(0, SetXattr(layer, "user.containers.override_stat", "0:0:755:dir"));
+    WriteFile(layer + name, "x");
+    ASSERT_EQ(0, SetXattr(layer + name, "user.containers.override_stat", "0:0:755:dir"));
+    WriteFile(layer + name + "-right", "x");
+    ASSERT_EQ(0, SetXattr(layer + name + "-right", "user.containers.override_stat", "1:2:640:file"));
+  }
+  Mount("xattr_permissions=2");
+  for (const char* name : {"low", "up"}) {
+    EXPECT_EQ(EIO, LstatErrno(P(name))) << name;
+    EXPECT_EQ(1u, Lstat(P(name + std::string("-right"))).st_uid);
+  }
+  ListDir(P(""));
+  ExpectServerLives();
+}
+
 TEST_F(OwnerInAttribute, ARealCapabilityIsListedAndReadAndChangedAlike) {
   for (const std::string& layer : {Lower(""), Upper("")}) {
     const std::string name = layer + (layer == Lower("") ? "low" : "up");
