@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from . import graph, mounts
-from .measure import Failed, drop_caches, log, run
+from .measure import Failed, drop_caches, log, read_all, run
 
 PARKED = "plyfs, unmounted"
 
@@ -75,6 +75,8 @@ class Rig(contextlib.ExitStack):
         super().__enter__()
         try:
             self.env.disk.renew()
+            for lower in self.lowers:
+                read_all(lower)  # or the first one asked would read it from the disk for all others
             for contestant in self.env.contestants:
                 self._guarded(contestant.name, self._set_up, contestant)
             self._guarded(PARKED, self._set_up_parked)

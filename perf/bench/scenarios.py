@@ -28,6 +28,10 @@ class Scenario:
     bottom: int = 0
     top: int = 0
 
+    @property
+    def files(self):
+        return self.bottom + self.top
+
     def rows(self):
         """{table: rows}."""
         found = {"original": [], "parent": [], "since": []}
