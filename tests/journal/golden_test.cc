@@ -110,7 +110,7 @@ void ListNames(const Store& store, Lines* lines) {
       line += " " + std::to_string(touch.former.upper_dir) + " " + std::to_string(touch.former.upper_birth_ns);
     }
     lines->push_back(line);
-    if (const std::optional<StoredRename> rename = store.Rename(touch.name)) {
+    if (const std::optional<StoredRename> rename = store.Rename(touch.name, touch.epoch)) {
       lines->push_back("renamed " + std::to_string(rename->inode) + " " + rename->from);
     }
     return true;
