@@ -107,7 +107,8 @@ Seen Observe(Union& u, bool many, const std::string& since, bool links) {
 }
 
 TEST_P(ManyChangesTest, AreJudgedAsFewAre) {
-  const auto& [whiteouts, links] = GetParam();
+  const Whiteouts whiteouts = std::get<0>(GetParam());
+  const bool links = std::get<1>(GetParam());
   Union u({.lowers = 2, .whiteouts = whiteouts});
   const auto wanted = [&](const Happening& h) {
     const std::string name = h.name;

@@ -206,7 +206,8 @@ INSTANTIATE_TEST_SUITE_P(EachOperation, LinkRecoveryTest, testing::ValuesIn(kCas
                          [](const auto& row) { return std::string(row.param.name); });
 
 TEST_P(LinkCountTest, IsRightAfterADeathOrAnErrorAtAnyStep) {
-  const auto& [kind, row] = GetParam();
+  const auto& kind = std::get<0>(GetParam());
+  const auto& row = std::get<1>(GetParam());
   if (kind.symlinks && ::getuid() != 0) GTEST_SKIP() << "only root gives layers to a user";
   for (const Fault fault : {Fault::kDieBefore, Fault::kDieAfter, Fault::kError}) {
     int nth = 1;
