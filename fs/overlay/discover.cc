@@ -169,6 +169,10 @@ class Search {
       ASSIGN_OR_RETURN(const LayerEntry entry, layer.Lookup(at->fd.get(), marks, Name::Trusted(component)));
       end.kind = entry.kind;
       end.stat = entry.stat;
+      if (entry.kind == LayerEntry::kAbsent) {
+        ASSIGN_OR_RETURN(const bool hidden, layer.HasWhFile(at->fd.get(), Name::Trusted(component)));
+        if (hidden) end.kind = LayerEntry::kWhiteout;
+      }
       if (entry.kind != LayerEntry::kPresent || !S_ISDIR(entry.stat.stx_mode)) {
         if (entry.kind == LayerEntry::kPresent && slash != std::string_view::npos) end.kind = LayerEntry::kWhiteout;
         return end;
