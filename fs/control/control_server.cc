@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fs/base/thread.h"
 #include "fs/control/conversation.h"
 #include "fs/control/line_socket.h"
 #include "fs/control/protocol.h"
@@ -23,18 +24,6 @@ constexpr size_t kListenStack = size_t{64} << 10;
 constexpr size_t kClientStack = size_t{512} << 10;
 // After a refusal for want of descriptors or memory: the client is still in the queue, so the listener stays readable.
 constexpr timespec kRestAfterRefusal{.tv_sec = 0, .tv_nsec = 100'000'000};
-
-Errno StartThread(void* (*main)(void*), void* argument, size_t stack, pthread_t* joinable) {
-  pthread_attr_t attributes;
-  ::pthread_attr_init(&attributes);
-  ::pthread_attr_setstacksize(&attributes, stack);
-  if (joinable == nullptr) ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_t thread;
-  const Errno error = ::pthread_create(&thread, &attributes, main, argument);
-  ::pthread_attr_destroy(&attributes);
-  if (error.ok() && joinable != nullptr) *joinable = thread;
-  return error;
-}
 
 // Root, or who runs this server. The socket's mode says the same; a mode can be changed by mistake.
 bool MayConnect(int connection) {

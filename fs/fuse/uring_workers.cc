@@ -15,7 +15,7 @@
 #include <utility>
 
 #include "fs/base/log.h"
-#include "fs/fuse/small_thread.h"
+#include "fs/base/thread.h"
 #include "fs/fuse/uring_entry.h"
 
 namespace plyfs {
@@ -141,7 +141,7 @@ Errno UringWorkers::Prepare() {
   size_t started = 0;
   while (error.ok() && started < workers_.size()) {
     Worker& worker = *workers_[started];
-    error = StartSmallThread(ThreadMain, &worker, &worker.thread);
+    error = StartThread(ThreadMain, &worker, kSmallStack, &worker.thread);
     if (error.ok()) ++started;
   }
   workers_.resize(started);

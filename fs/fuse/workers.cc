@@ -12,8 +12,8 @@
 #include <thread>
 
 #include "fs/base/log.h"
+#include "fs/base/thread.h"
 #include "fs/fuse/monotonic.h"
-#include "fs/fuse/small_thread.h"
 
 namespace plyfs {
 namespace {
@@ -286,7 +286,7 @@ void Workers::Spawn() {
   Errno error = ENOMEM;
   try {
     workers_.push_back(std::make_unique<Worker>(*this));
-    error = StartSmallThread(ThreadMain, workers_.back().get());
+    error = StartThread(ThreadMain, workers_.back().get(), kSmallStack);
     if (!error.ok()) workers_.pop_back();
   } catch (const std::bad_alloc&) {
     // Fewer threads do too.

@@ -33,7 +33,7 @@ class Applier {
   void Apply(const Record& record) {
     switch (record.type) {
       case RecordType::kTouch: return Touch(record);
-      case RecordType::kGone: return Gone(record);
+      case RecordType::kGone: return Gone(record, record.name);
       case RecordType::kEvent: return Event(record);
       case RecordType::kDirectory: return Put(InodeKey('d', record.inode), NameValue(record.name));
       case RecordType::kDropDirectory: return DropDirectory(record.inode);
@@ -45,6 +45,9 @@ class Applier {
       case RecordType::kLinkGoes:
       case RecordType::kIndexedLinkGoes: return LinkGoes(record);
       case RecordType::kLinkSettled: return Delete(GoingLinkKey(record.device, record.inode));
+      case RecordType::kRemoved: return Removed(record);
+      case RecordType::kMoved: return Moved(record);
+      case RecordType::kDropUnused: return Delete(InodeKey('d', record.inode));
     }
   }
 
@@ -94,9 +97,10 @@ class Applier {
     for (auto at = entries_.lower_bound(prefix); at != entries_.end() && at->first.starts_with(prefix); ++at) {
       at->second.Set(std::nullopt);
     }
-    const std::unique_ptr<rocksdb::Iterator> at(db_.NewIterator(rocksdb::ReadOptions()));
-    for (at->Seek(prefix); at->Valid() && at->key().starts_with(prefix); at->Next()) Delete(at->key().ToString());
-    status_.push_back(at->status());
+    if (!iterator_) iterator_.reset(db_.NewIterator(rocksdb::ReadOptions()));
+    rocksdb::Iterator& at = *iterator_;
+    for (at.Seek(prefix); at.Valid() && at.key().starts_with(prefix); at.Next()) Delete(at.key().ToString());
+    if (!at.status().ok()) status_.push_back(at.status());
   }
 
   // The first touch in an epoch says what was there at its start; later ones say nothing new.
@@ -114,16 +118,28 @@ class Applier {
     Put(key, FormerValue(former));
   }
 
-  void Gone(const Record& record) {
-    const std::string key = TouchKey(epoch_, record.name);
+  // `name` of the upper inode record.inode.
+  void Gone(const Record& record, const JournalName& name) {
+    const std::string key = TouchKey(epoch_, name);
     std::string there;
     if (Get(key, &there)) {
       // Made and removed since the checkpoint: as if it had never been.
       if (record.value == 0 && !FormerFrom(there).existed) Delete(key);
       else SetGone(key, there, true);
     }
-    if (rare_.renames && Get(RenameKey(record.name), &there)) Delete(RenameKey(record.name));
-    DropAlias(record.inode, record.name);
+    if (rare_.renames && Get(RenameKey(name), &there)) Delete(RenameKey(name));
+    DropAlias(record.inode, name);
+  }
+
+  void Removed(const Record& record) {
+    Gone(record, record.name);
+    Event(record);
+  }
+
+  void Moved(const Record& record) {
+    Rename(record);
+    Gone(record, record.old_name);
+    Event(record);
   }
 
   void PutAlias(uint64_t inode, const JournalName& name) {
@@ -162,11 +178,24 @@ class Applier {
   }
 
   void Rename(const Record& record) {
+    PutChain(record);
+    const std::string key = TouchKey(epoch_, record.name);
+    std::string there;
+    if (Get(key, &there)) SetGone(key, there, false);
+    if (DropAlias(record.inode, record.old_name)) PutAlias(record.inode, record.name);
+  }
+
+  void PutChain(const Record& record) {
     RenameChain chain{.inode = record.inode};
     std::string there;
     if (rare_.renames && Get(RenameKey(record.old_name), &there)) {
       RenameChain before = RenameChainFrom(there);
       if (before.inode == record.inode) chain = std::move(before);
+    }
+    // Made in this epoch: it came from nowhere. (What is written beside and then renamed into its place.)
+    if (chain.origins.empty() && Get(TouchKey(epoch_, record.old_name), &there) && !FormerFrom(there).existed) {
+      if (rare_.renames && Get(RenameKey(record.name), &there)) Delete(RenameKey(record.name));
+      return;
     }
     // Renamed twice since the checkpoint: it came from where it stood at first.
     if (chain.origins.empty() || chain.origins.back().epoch != epoch_) {
@@ -176,8 +205,6 @@ class Applier {
     if (chain.origins.size() > kMaxOrigins) chain.origins.erase(chain.origins.begin() + 1);
     Put(RenameKey(record.name), RenameChainValue(chain));
     rare_.renames = true;
-    if (Get(TouchKey(epoch_, record.name), &there)) SetGone(TouchKey(epoch_, record.name), there, false);
-    if (DropAlias(record.inode, record.old_name)) PutAlias(record.inode, record.name);
   }
 
   void Origin(const Record& record) {
@@ -208,6 +235,7 @@ class Applier {
   rocksdb::DB& db_;
   const uint32_t epoch_;
   RareKeys& rare_;
+  std::unique_ptr<rocksdb::Iterator> iterator_;  // made when it is needed; nobody else writes meanwhile
   absl::btree_map<std::string, Entry> entries_;
   std::string events_;
   uint64_t last_event_ = 0;

@@ -118,6 +118,7 @@ class Journal {
   bool StartDrainerLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void StopDrainer();
   void DrainOrLose();
+  uint32_t Epoch() const;
   Errno OpenStoreLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(store_mutex_);
   Errno CompareStoreLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(store_mutex_);
   void ResetStoreLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(store_mutex_);

@@ -1,12 +1,11 @@
 // journal_store.cc: the journal's database: when it is opened, compared with the tail, filled from it and made anew.
 // Not here: the tail, and what is in doubt (journal.cc); what the database holds (store.h).
-#include <signal.h>
-
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
 
 #include "fs/base/log.h"
+#include "fs/base/thread.h"
 #include "fs/journal/file_clock.h"
 #include "fs/journal/journal.h"
 
@@ -14,6 +13,8 @@ namespace plyfs {
 namespace {
 
 constexpr const char* kStore = "store";
+// Opening a database, which reads its log, takes more than a request does.
+constexpr size_t kDrainerStack = size_t{1} << 20;
 
 }  // namespace
 
@@ -48,16 +49,10 @@ void Journal::Drainer() {
 // False if there can be no thread: whoever needs room empties the tail itself.
 bool Journal::StartDrainerLocked() {
   if (drainer_) return true;
-  // Signals are the business of the thread that waits for them.
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
   pthread_t thread;
-  const bool started = ::pthread_create(&thread, nullptr, DrainerMain, this) == 0;
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (started) drainer_ = thread;
-  return started;
+  if (!StartThread(DrainerMain, this, kDrainerStack, &thread).ok()) return false;
+  drainer_ = thread;
+  return true;
 }
 
 void Journal::StopDrainer() {
@@ -136,6 +131,12 @@ Errno Journal::CompareStoreLocked() {
 
 // --- filling
 
+// Only who holds the store's mutex changes it.
+uint32_t Journal::Epoch() const {
+  absl::MutexLock lock(&mutex_);
+  return tail_->header().epoch;
+}
+
 Errno Journal::ApplySealedLocked() {
   Tail::SealedHalf sealed;
   {
@@ -146,12 +147,7 @@ Errno Journal::ApplySealedLocked() {
   // Nobody else releases it.
   const std::vector<Record> records = DecodeRecords(sealed.bytes);
   RETURN_IF_ERROR(OpenStoreLocked());
-  uint32_t epoch = 0;
-  {
-    absl::MutexLock lock(&mutex_);
-    epoch = tail_->header().epoch;
-  }
-  RETURN_IF_ERROR(store_->Apply(records, epoch, sealed.last_sequence));
+  RETURN_IF_ERROR(store_->Apply(records, Epoch(), sealed.last_sequence));
   absl::MutexLock lock(&mutex_);
   tail_->header().has_store = 1;
   tail_->Release();
@@ -167,16 +163,14 @@ Errno Journal::ApplyAllLocked() {
   }
   RETURN_IF_ERROR(ApplySealedLocked());
   RETURN_IF_ERROR(OpenStoreLocked());
-  uint32_t epoch = 0;
   uint64_t last = 0;
   {
     absl::MutexLock lock(&mutex_);
     if (tail_->header().has_store != 0) return kOk;
-    epoch = tail_->header().epoch;
     last = tail_->header().base_sequence;
   }
   // The first words of a new database.
-  RETURN_IF_ERROR(store_->Apply({}, epoch, last));
+  RETURN_IF_ERROR(store_->Apply({}, Epoch(), last));
   absl::MutexLock lock(&mutex_);
   tail_->header().has_store = 1;
   return kOk;
@@ -247,12 +241,7 @@ Errno Journal::WithStore(const std::function<Errno(Store&, uint32_t epoch)>& use
     }
   }
   RETURN_IF_ERROR(DrainLocked(Amount::kAll));
-  uint32_t epoch = 0;
-  {
-    absl::MutexLock lock(&mutex_);
-    epoch = tail_->header().epoch;
-  }
-  return JudgedLocked(use(*store_, epoch));
+  return JudgedLocked(use(*store_, Epoch()));
 }
 
 // The error of a use of the database; EUCLEAN, and there is no database any more, if it was found damaged.

@@ -1,15 +1,21 @@
 // record.cc: see record.h.
 #include "fs/journal/record.h"
 
+#include <endian.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 namespace plyfs {
 namespace {
 
-constexpr size_t kHeaderSize = 16;  // crc 4, size 2, type 1, zero 1, sequence 8
+// The header: crc 4, size 2, type 1, zero 1, sequence 8.
+constexpr size_t kSizeAt = 4;
+constexpr size_t kTypeAt = 6;
+constexpr size_t kSequenceAt = 8;
+constexpr size_t kHeaderSize = 16;
 constexpr size_t kMaxName = 255;
 constexpr size_t kMaxFrom = 4096;
 
@@ -26,7 +32,7 @@ enum Field : unsigned {
   kOldName = 256,
 };
 
-constexpr std::array<unsigned, 14> kFields = {
+constexpr std::array<unsigned, 17> kFields = {
     0,
     kName | kFormer,                // kTouch
     kName | kInode | kValue,        // kGone
@@ -41,6 +47,9 @@ constexpr std::array<unsigned, 14> kFields = {
     kName | kInode | kDevice | kValue | kFrom,  // kLinkGoes
     kName | kInode | kDevice | kValue | kFrom,  // kIndexedLinkGoes
     kInode | kDevice,               // kLinkSettled
+    kName | kInode | kValue | kEventKind,  // kRemoved
+    kName | kInode | kValue | kEventKind | kFrom | kOldName,  // kMoved
+    kInode,                         // kDropUnused
 };
 
 void PutBody(const Record& record, unsigned fields, std::string* out) {
@@ -96,11 +105,13 @@ uint32_t Checksum(std::span<const char> bytes) {
 }  // namespace
 
 void PutU32(uint32_t value, std::string* out) {
-  for (int shift = 24; shift >= 0; shift -= 8) out->push_back(static_cast<char>(value >> shift));
+  const uint32_t bytes = ::htobe32(value);
+  out->append(reinterpret_cast<const char*>(&bytes), sizeof bytes);
 }
 
 void PutU64(uint64_t value, std::string* out) {
-  for (int shift = 56; shift >= 0; shift -= 8) out->push_back(static_cast<char>(value >> shift));
+  const uint64_t bytes = ::htobe64(value);
+  out->append(reinterpret_cast<const char*>(&bytes), sizeof bytes);
 }
 
 void PutText(const std::string& text, std::string* out) {
@@ -127,14 +138,16 @@ uint8_t FieldReader::U8() {
 
 uint32_t FieldReader::U32() {
   uint32_t value = 0;
-  for (const char byte : Take(4)) value = value << 8 | static_cast<uint8_t>(byte);
-  return value;
+  const std::span<const char> bytes = Take(sizeof value);
+  if (ok_) std::memcpy(&value, bytes.data(), sizeof value);
+  return ::be32toh(value);
 }
 
 uint64_t FieldReader::U64() {
   uint64_t value = 0;
-  for (const char byte : Take(8)) value = value << 8 | static_cast<uint8_t>(byte);
-  return value;
+  const std::span<const char> bytes = Take(sizeof value);
+  if (ok_) std::memcpy(&value, bytes.data(), sizeof value);
+  return ::be64toh(value);
 }
 
 std::string FieldReader::Text() {
@@ -150,19 +163,16 @@ std::string FieldReader::Rest() {
 
 void EncodeRecord(const Record& record, std::string* out) {
   const size_t start = out->size();
-  out->append(kHeaderSize, '\0');
+  out->append(kSequenceAt, '\0');
+  PutU64(record.sequence, out);
   PutBody(record, kFields[static_cast<size_t>(record.type)], out);
+  char* const header = out->data() + start;
   const size_t body = out->size() - start - kHeaderSize;
-  std::string header;
-  header.push_back(static_cast<char>(body >> 8));
-  header.push_back(static_cast<char>(body));
-  header.push_back(static_cast<char>(record.type));
-  header.push_back(0);
-  PutU64(record.sequence, &header);
-  std::copy(header.begin(), header.end(), out->begin() + start + 4);
-  std::string crc;
-  PutU32(Checksum({out->data() + start + 4, out->size() - start - 4}), &crc);
-  std::copy(crc.begin(), crc.end(), out->begin() + start);
+  header[kSizeAt] = static_cast<char>(body >> 8);
+  header[kSizeAt + 1] = static_cast<char>(body);
+  header[kTypeAt] = static_cast<char>(record.type);
+  const uint32_t crc = ::htobe32(Checksum({header + kSizeAt, kHeaderSize - kSizeAt + body}));
+  std::memcpy(header, &crc, sizeof crc);
 }
 
 std::optional<DecodedRecord> DecodeRecord(std::span<const char> bytes) {
@@ -174,7 +184,7 @@ std::optional<DecodedRecord> DecodeRecord(std::span<const char> bytes) {
   if (header.U8() != 0) return std::nullopt;
   const uint64_t sequence = header.U64();
   if (type == 0 || type >= kFields.size() || bytes.size() - kHeaderSize < body) return std::nullopt;
-  if (Checksum(bytes.subspan(4, kHeaderSize - 4 + body)) != crc) return std::nullopt;
+  if (Checksum(bytes.subspan(kSizeAt, kHeaderSize - kSizeAt + body)) != crc) return std::nullopt;
   DecodedRecord decoded{.size = kHeaderSize + body};
   decoded.record.type = static_cast<RecordType>(type);
   decoded.record.sequence = sequence;

@@ -44,6 +44,9 @@ enum class RecordType : uint8_t {
                     // `value` had been removed before, as kLinksRemoved counts
   kIndexedLinkGoes = 12,  // the same of a file that is, or is being, copied up; `value` names in the lowers led to the copy before
   kLinkSettled = 13,      // after: what became of that name has been counted
+  kRemoved = 14,    // kGone and its kEvent in one
+  kMoved = 15,      // kRename, kGone of `old_name` (`value` is of that) and their kEvent in one
+  kDropUnused = 16,  // kDropDirectory of one in which nothing has been recorded
 };
 
 struct Record {

@@ -30,8 +30,9 @@ namespace plyfs {
 // Numbers in the machine's byte order: the file never leaves it alone, the upper beside it could not be mounted elsewhere either
 // (its inode numbers would be others).
 struct JournalHeader {
-  static constexpr uint64_t kMagic = 0x3153464c594c5032;  // its last byte is the version of the format
-  static constexpr uint64_t kFirstMagic = 0x3153464c594c5031;  // version 1: without records of the types 11 to 13
+  static constexpr uint64_t kMagic = 0x3153464c594c5033;  // its last byte is the version of the format
+  // Version 1: without records of the types 11 to 16; version 2: of 14 to 16.
+  static constexpr uint64_t kFirstMagic = 0x3153464c594c5031;
   uint64_t magic = kMagic;
   uint64_t root_inode = 0;       // of the upper's root: a copied upper has another
   int64_t root_birth_ns = 0;

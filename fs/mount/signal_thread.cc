@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "fs/base/log.h"
+#include "fs/base/thread.h"
 
 namespace plyfs {
 namespace {
@@ -33,14 +34,9 @@ void SignalThread::Block() {
 }
 
 SignalThread::SignalThread(Actions actions) : actions_(std::move(actions)) {
-  pthread_attr_t attributes;
-  ::pthread_attr_init(&attributes);
-  ::pthread_attr_setstacksize(&attributes, kStackBytes);
-  const int failure = ::pthread_create(&thread_, &attributes, Main, this);
-  ::pthread_attr_destroy(&attributes);
-  running_ = failure == 0;
-  if (!running_)
-    LogError("no thread for signals, only SIGKILL will end the server: %s", std::strerror(failure));
+  const Errno error = StartThread(Main, this, kStackBytes, &thread_);
+  running_ = error.ok();
+  if (!running_) LogError("no thread for signals, only SIGKILL will end the server: %s", std::strerror(error.value()));
 }
 
 SignalThread::~SignalThread() {

@@ -73,6 +73,7 @@ struct DirState {
   uint64_t upper_inode = 0;  // of the upper part; 0: it has none, or not yet
   int64_t upper_birth_ns = 0;  // of that inode, whose number may be used again; 0: not known
   std::atomic<bool> recorded = false;  // the journal knows where the upper part is
+  std::atomic<bool> may_hold_records = true;  // the journal may have records of names in it
   mutable std::atomic<uint32_t> lost_name_stamp = 0;  // Journal::stamp() when it was recorded that a name in it went
   bool removed = false;  // rmdir has been: nothing can be looked up or made in it
   std::unique_ptr<struct statx> removed_stat;  // what stat(2) shows then

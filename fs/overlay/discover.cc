@@ -135,8 +135,8 @@ class Search {
       const auto index = static_cast<LayerIndex>(i);
       ASSIGN_OR_RETURN(const PathEnd end, WalkPath(index, path));
       if (end.kind == LayerEntry::kWhiteout) return kOk;
-      if (end.kind == LayerEntry::kAbsent) continue;
-      if (!S_ISDIR(end.stat.stx_mode)) return kOk;
+      if (end.kind == LayerEntry::kAbsent && !end.last_below) continue;
+      if (end.kind == LayerEntry::kAbsent || !S_ISDIR(end.stat.stx_mode)) return kOk;
       AddPart(index, end.stat, end.marks);
       found_.redirects[index] = path;
       if (end.marks.opaque || end.last_below) return kOk;
@@ -179,6 +179,8 @@ class Search {
       }
       const ObjectRef object{.dir = at->fd.get(), .name = component.c_str()};
       ASSIGN_OR_RETURN(marks, ReadDirMarks(object));
+      ASSIGN_OR_RETURN(const bool wh_opaque, HasWhOpaque(layer, object));
+      marks.opaque |= wh_opaque;
       end.marks = marks;
       if (slash == std::string_view::npos) return end;
       end.last_below |= marks.opaque;
@@ -290,8 +292,9 @@ class Search {
         path = JoinPath(LayerPath(parent_, index), redirect.empty() ? name_ : redirect);
       }
       ASSIGN_OR_RETURN(const PathEnd end, WalkPath(index, path));
-      if (end.kind == LayerEntry::kAbsent || (end.kind == LayerEntry::kPresent && MayBeMetacopy(end.stat))) continue;
-      if (end.kind == LayerEntry::kWhiteout || !S_ISREG(end.stat.stx_mode)) break;
+      const bool has_data = end.kind == LayerEntry::kPresent && !MayBeMetacopy(end.stat);
+      if (!has_data && end.kind != LayerEntry::kWhiteout && !end.last_below) continue;
+      if (!has_data || !S_ISREG(end.stat.stx_mode)) break;
       if (!result_.init.rare) result_.init.rare = std::make_unique<RareState>();
       result_.init.rare->data_layer = index;
       result_.init.rare->data_path = std::move(path);

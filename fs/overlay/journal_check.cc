@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "fs/layer/file_time.h"
 #include "fs/overlay/journal_paths.h"
 #include "fs/overlay/locate.h"
 #include "fs/overlay/recording.h"
@@ -120,7 +121,7 @@ class Rescan {
     });
     for (const auto& [inode, place] : known_.directories()) {
       const std::optional<std::string> path = paths.OfDirectory(inode);
-      if (!path) continue;
+      if (!path || path->empty() || !MayHaveChanged(inode, *path)) continue;
       ASSIGN_OR_RETURN(NodeRef dir, FindDirectoryAt(core_, *path));
       if (dir && dir->dir->upper_inode == inode) start.push_back(std::move(dir));
     }
@@ -129,6 +130,14 @@ class Rescan {
   }
 
  private:
+  // Asks the upper alone: most directories are as they were, and the union would look at the lowers too.
+  bool MayHaveChanged(uint64_t inode, const std::string& path) const {
+    const Result<UniqueFd> fd = OpenDirectoryBeneath(core_.upper().root(), path.substr(1));
+    if (!fd.ok()) return !MeansAbsent(fd.error());
+    const Result<struct statx> stat = StatObject({.dir = fd->get()});
+    return !stat.ok() || (stat->stx_ino == inode && NsOf(stat->stx_ctime) >= since_.directory_ns);
+  }
+
   Errno Walk(const std::vector<NodeRef>& start, std::function<bool(const Node&)> descend) {
     return WalkUpper(core_, start,
                      {.enter = [this](const UpperDirectory& dir) {

@@ -28,9 +28,17 @@ void AddDirectories(const Node& dir, Records* records) {
 
 void AddTouch(const Node& parent, std::string_view name, const FormerState& former, Records* records) {
   AddDirectories(parent, records);
+  parent.dir->may_hold_records.store(true, std::memory_order_relaxed);
   records->push_back({.type = RecordType::kTouch,
                       .name = {.dir = parent.dir->upper_inode, .text = std::string(name)},
                       .former = former});
+}
+
+// The directory has gone. What was noted of names in it goes too, which needs a search unless there is nothing.
+void AddDrop(const Node& dir, Records* records) {
+  if (dir.dir->upper_inode == 0) return;
+  const bool searches = dir.dir->may_hold_records.load(std::memory_order_relaxed);
+  records->push_back({.type = searches ? RecordType::kDropDirectory : RecordType::kDropUnused, .inode = dir.dir->upper_inode});
 }
 
 // A directory that lost a name has another mtime, also where nothing else tells of that name any more.
@@ -83,6 +91,14 @@ void RecordTouch(Core& core, const Node& parent, std::string_view name, const Fo
   core.journal->Append(records);
 }
 
+void RecordTouchOf(Core& core, const Node& parent, std::string_view name, const Node& node, const struct statx* upper) {
+  if (!core.journal) return;
+  // With its only name it has been recorded already.
+  const bool has_one_name = node.is_directory() || (upper != nullptr && upper->stx_nlink == 1 && !node.indexed());
+  if (has_one_name && node.recorded(core.journal->stamp())) return;
+  RecordTouch(core, parent, name, FormerStateOf(&node));
+}
+
 void RecordChange(Core& core, const NodeRef& node, ChangeEvents events) {
   if (!core.journal) return;
   const uint32_t stamp = core.journal->stamp();
@@ -90,22 +106,21 @@ void RecordChange(Core& core, const NodeRef& node, ChangeEvents events) {
   Records records;
   absl::ReaderMutexLock tree(&core.tree_mutex);
   const FormerState former = FormerStateOf(node.get());
-  const auto add = [&](JournalName name) {
-    records.push_back({.type = RecordType::kTouch, .name = name, .former = former});
-    if (events == ChangeEvents::kModify) AddEvent(ChangeEvent::Kind::kModify, std::move(name), "", &records);
+  const auto add = [&](const Node& parent, std::string_view name) {
+    AddTouch(parent, name, former, &records);
+    if (events == ChangeEvents::kModify) AddEvent(ChangeEvent::Kind::kModify, NameIn(parent, name), "", &records);
   };
   if (node->is_directory() && !node->name.parent) {
-    add(kRootName);
+    records.push_back({.type = RecordType::kTouch, .name = kRootName, .former = former});
+    if (events == ChangeEvents::kModify) AddEvent(ChangeEvent::Kind::kModify, kRootName, "", &records);
   } else if (node->is_directory()) {
     if (node->dir->removed) return;
     AddDirectories(*node, &records);
-    add(NameIn(*node->name.parent, node->name.text));
+    add(*node->name.parent, node->name.text);
   } else {
     for (const NodeTable::NamePlace& place : core.nodes.PlacesOf(*node)) {
       // A name that only a lower has yet: it is found through the link index.
-      if (place.parent->dir->upper_inode == 0) continue;
-      AddDirectories(*place.parent, &records);
-      add(NameIn(*place.parent, place.text));
+      if (place.parent->dir->upper_inode != 0) add(*place.parent, place.text);
     }
   }
   if (records.empty()) return;
@@ -129,7 +144,10 @@ void RecordCreated(Core& core, const Node& parent, Name name, Node& node) {
   node.SetRecorded(core.journal->stamp());
   Records records;
   // An edit of it while nothing is mounted is found by looking at the directories that are known.
-  if (node.is_directory()) AddDirectories(node, &records);
+  if (node.is_directory()) {
+    AddDirectories(node, &records);
+    node.dir->may_hold_records.store(false, std::memory_order_relaxed);
+  }
   AddEvent(ChangeEvent::Kind::kCreate, NameIn(parent, name.view()), "", &records);
   core.journal->Append(records);
 }
@@ -147,15 +165,14 @@ void RecordLinked(Core& core, const Node& parent, Name name, Node& node, uint64_
 
 void RecordGone(Core& core, const RecordedRemoval& removal) {
   if (!core.journal) return;
-  const JournalName name = NameIn(removal.parent, removal.name.view());
   Records records;
   AddParent(core, removal.parent, &records);
-  records.push_back(
-      {.type = RecordType::kGone, .name = name, .inode = removal.upper_inode, .value = removal.below ? 1u : 0u});
-  if (removal.dir != nullptr && removal.dir->dir->upper_inode != 0) {
-    records.push_back({.type = RecordType::kDropDirectory, .inode = removal.dir->dir->upper_inode});
-  }
-  AddEvent(ChangeEvent::Kind::kDelete, name, "", &records);
+  if (removal.dir != nullptr) AddDrop(*removal.dir, &records);
+  records.push_back({.type = RecordType::kRemoved,
+                     .name = NameIn(removal.parent, removal.name.view()),
+                     .inode = removal.upper_inode,
+                     .value = removal.below ? 1u : 0u,
+                     .event = EventOf(ChangeEvent::Kind::kDelete)});
   core.journal->Append(records);
 }
 
@@ -166,19 +183,23 @@ void RecordMoved(Core& core, const RecordedMove& move, Node& node, const Node* r
   const std::string from = UnionPath(move.parent, move.name.view());
   Records records;
   AddParent(core, move.parent, &records);
-  if (replaced != nullptr && replaced->dir->upper_inode != 0) {
-    records.push_back({.type = RecordType::kDropDirectory, .inode = replaced->dir->upper_inode});
-  }
+  if (replaced != nullptr) AddDrop(*replaced, &records);
   if (move.replaced_inode != 0) {
     records.push_back({.type = RecordType::kGone, .name = new_name, .inode = move.replaced_inode, .value = 1});
   }
   AddPlace(node, move.new_parent, new_name, &records);
-  AddRename(old_name, new_name, move.upper_inode, from, &records);
-  if (!left) {
-    records.push_back(
-        {.type = RecordType::kGone, .name = old_name, .inode = move.upper_inode, .value = below ? 1u : 0u});
+  if (left) {
+    AddRename(old_name, new_name, move.upper_inode, from, &records);
+    AddEvent(ChangeEvent::Kind::kRename, new_name, from, &records);
+  } else {
+    records.push_back({.type = RecordType::kMoved,
+                       .name = new_name,
+                       .old_name = NameIn(move.parent, move.name.view()),
+                       .inode = move.upper_inode,
+                       .value = below ? 1u : 0u,
+                       .event = EventOf(ChangeEvent::Kind::kRename),
+                       .from = from});
   }
-  AddEvent(ChangeEvent::Kind::kRename, new_name, from, &records);
   core.journal->Append(records);
 }
 

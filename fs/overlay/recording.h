@@ -18,6 +18,8 @@ FormerState FormerStateOf(const Node* node);
 
 // Ahead: `name` may appear, go, or become something else.
 void RecordTouch(Core& core, const Node& parent, std::string_view name, const FormerState& former);
+// The same where `node` stands under it. `upper`: what the upper has there, or null (also for any directory).
+void RecordTouchOf(Core& core, const Node& parent, std::string_view name, const Node& node, const struct statx* upper);
 // Ahead: a node's content or attributes may change; says so of all its names, once between two checkpoints. Takes the tree lock.
 // kNone: the change is none that a watcher wants to hear of.
 enum class ChangeEvents { kNone, kModify };

@@ -136,9 +136,10 @@ Errno UnlinkName(Core& core, const NodeRef& parent, Name name) {
   ASSIGN_OR_RETURN(const FdRef parent_fd, DirFd(core, *parent, LayerIndex::kUpper));
   const ObjectRef at{.dir = parent_fd->fd.get(), .name = name.c_str()};
   const bool in_upper = entry.kind == LayerEntry::kPresent;
-  RecordTouch(core, *parent, name.view(), FormerStateOf(found.node.get()));
+  const struct statx* const upper = in_upper ? &entry.stat : nullptr;
+  RecordTouchOf(core, *parent, name.view(), *found.node, upper);
   GoingLink going(core, *parent, name);
-  RETURN_IF_ERROR(going.Announce(*found.node, in_upper ? &entry.stat : nullptr));
+  RETURN_IF_ERROR(going.Announce(*found.node, upper));
   RETURN_IF_ERROR(RemoveEntry(core, parent, name, *found.node, at, in_upper, whiteout));
   ++parent->dir->version;
   NameHasGone(core, *found.node, going);
@@ -164,7 +165,7 @@ Errno RemoveDirectoryName(Core& core, const NodeRef& parent, Name name) {
   ASSIGN_OR_RETURN(const bool whiteout, ShownByLowers(core, *parent, name));
   ASSIGN_OR_RETURN(const FdRef parent_fd, DirFd(core, *parent, LayerIndex::kUpper));
   const ObjectRef at{.dir = parent_fd->fd.get(), .name = name.c_str()};
-  RecordTouch(core, *parent, name.view(), FormerStateOf(&dir));
+  RecordTouchOf(core, *parent, name.view(), dir, nullptr);
   if (dir.dir->has_upper()) {
     RETURN_IF_ERROR(RemoveUpperDirectory(core, at, whiteout));
   } else {

@@ -62,8 +62,8 @@ class RenameOperation {
     }
     if (from_.node == to_.node) return kOk;
     RETURN_IF_ERROR(CheckTypes());
-    RecordTouch(core_, from_.parent(), from_.position.name.view(), FormerStateOf(from_.node.get()));
-    RecordTouch(core_, to_.parent(), to_.position.name.view(), FormerStateOf(to_.node.get()));
+    Touch(from_);
+    Touch(to_);
     RETURN_IF_ERROR(PrepareMove(from_, to_));
     if (exchange()) {
       RETURN_IF_ERROR(PrepareMove(to_, from_));
@@ -83,6 +83,12 @@ class RenameOperation {
 
  private:
   bool exchange() const { return (flags_ & RENAME_EXCHANGE) != 0; }
+
+  void Touch(const End& end) {
+    if (!end.node) return RecordTouch(core_, end.parent(), end.position.name.view(), {});
+    const struct statx* const upper = end.in_upper.kind == LayerEntry::kPresent ? &end.in_upper.stat : nullptr;
+    RecordTouchOf(core_, end.parent(), end.position.name.view(), *end.node, upper);
+  }
 
   // RENAME_WHITEOUT by a user: an overlayfs stacked on us wants to see a whiteout of its own under the old name.
   Errno LeaveUserWhiteout() {

@@ -285,13 +285,13 @@ TEST(Changes, NumbersAndLinkCountsOutliveTheMount) {
   EXPECT_EQ(Snapshot(tree, Compare::kLive), live);
 }
 
-TEST(Changes, AJournalOfVersionOneIsReadAndGoesOnAsVersionTwo) {
+TEST(Changes, AJournalOfVersionOneIsReadAndGoesOnAsVersionThree) {
   Tree tree;
   tree.Create("n");
   tree.Close();
   const std::string path = tree.work() + "/plyfs/journal/tail";
   std::string bytes = ReadFile(path);
-  ASSERT_EQ(bytes[0], '2');
+  ASSERT_EQ(bytes[0], '3');
   bytes[0] = '1';
   WriteHostFile(path, bytes);
   tree.Open();
@@ -299,7 +299,7 @@ TEST(Changes, AJournalOfVersionOneIsReadAndGoesOnAsVersionTwo) {
   EXPECT_EQ(tree.Listed(), Lines{"A /n"});
   tree.Create("o");
   tree.Close();
-  EXPECT_EQ(ReadFile(path)[0], '2');
+  EXPECT_EQ(ReadFile(path)[0], '3');
   tree.Open();
   EXPECT_EQ(tree.Listed(), (Lines{"A /n", "A /o"}));
 }

@@ -30,8 +30,8 @@ namespace {
 
 using Lines = std::vector<std::string>;
 
-// 1: a tail of one half; 1b: of two. 2: names that may be going are recorded.
-constexpr const char* kGolden[] = {"journal-1.tar.gz", "journal-1b.tar.gz", "journal-2.tar.gz"};
+// 1: a tail of one half; 1b: of two. 2: names that may be going are recorded. 3: a removal and a rename are one record each.
+constexpr const char* kGolden[] = {"journal-1.tar.gz", "journal-1b.tar.gz", "journal-2.tar.gz", "journal-3.tar.gz"};
 
 constexpr uint64_t kRoot = 2;  // inode number of the upper's root
 constexpr int64_t kRootBirthNs = 3;

@@ -32,6 +32,16 @@ std::vector<Record> AllTypes() {
       {.type = RecordType::kLinkGoes, .sequence = 10, .name = name, .inode = 1, .device = 2, .value = 3, .from = "a/b"},
       {.type = RecordType::kIndexedLinkGoes, .sequence = 11, .name = name, .inode = 1, .device = 2, .value = 3},
       {.type = RecordType::kLinkSettled, .sequence = 12, .inode = 1, .device = 2},
+      {.type = RecordType::kRemoved, .sequence = 13, .name = name, .inode = 1, .value = 2, .event = 3},
+      {.type = RecordType::kMoved,
+       .sequence = 14,
+       .name = name,
+       .old_name = {.dir = 3, .text = "old"},
+       .inode = 8,
+       .value = 1,
+       .event = 4,
+       .from = "/old"},
+      {.type = RecordType::kDropUnused, .sequence = 15, .inode = 12},
       {.type = RecordType::kAlias, .sequence = UINT64_MAX, .name = {.dir = 0, .text = "\n\xff"}, .inode = 14},
   };
 }

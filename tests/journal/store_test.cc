@@ -100,6 +100,63 @@ TEST_F(StoreTest, ARenameChainHasItsFirstName) {
   EXPECT_FALSE(store_->Rename(N("g"), 4));
 }
 
+// What one record says of a removal or a rename is what three say.
+TEST_F(StoreTest, RemovalsAndMovesInOneRecordAreTheSame) {
+  const auto prepare = [&](uint64_t dir) {
+    Apply({{.type = RecordType::kTouch, .name = N("made", dir)},
+           {.type = RecordType::kTouch, .name = N("there", dir), .former = {.existed = true}},
+           {.type = RecordType::kTouch, .name = N("first", dir), .former = {.existed = true}},
+           {.type = RecordType::kTouch, .name = N("second", dir)},
+           {.type = RecordType::kAlias, .name = N("first", dir), .inode = dir}});
+  };
+  const auto observe = [&](uint64_t dir) {
+    Lines lines;
+    EXPECT_TRUE(store_->ForEachTouchIn(dir, 0, [&](const StoredTouch& touch) {
+      lines.push_back(touch.name.text + (touch.former.existed ? " +" : "") + (touch.former.gone ? " x" : ""));
+    }).ok());
+    const std::optional<StoredRename> rename = store_->Rename(N("second", dir), 0);
+    lines.push_back(rename ? std::to_string(rename->inode) + " " + rename->from : "no rename");
+    for (const JournalName& alias : store_->Aliases(dir)) lines.push_back("alias " + alias.text);
+    for (const StoredEvent& event : store_->Events(0, 100)) {
+      if (event.name.dir == dir) lines.push_back("event " + std::to_string(event.kind) + " " + event.name.text + " " + event.from);
+    }
+    return lines;
+  };
+  const std::string from = "/first";
+  prepare(20);
+  Apply({{.type = RecordType::kGone, .name = N("made", 20)},
+         {.type = RecordType::kEvent, .name = N("made", 20), .event = 3},
+         {.type = RecordType::kGone, .name = N("there", 20), .value = 1},
+         {.type = RecordType::kEvent, .name = N("there", 20), .event = 3},
+         {.type = RecordType::kRename, .name = N("second", 20), .old_name = N("first", 20), .inode = 20, .from = from},
+         {.type = RecordType::kGone, .name = N("first", 20), .inode = 20},
+         {.type = RecordType::kEvent, .name = N("second", 20), .event = 4, .from = from}});
+  prepare(21);
+  Apply({{.type = RecordType::kRemoved, .name = N("made", 21), .event = 3},
+         {.type = RecordType::kRemoved, .name = N("there", 21), .value = 1, .event = 3},
+         {.type = RecordType::kMoved, .name = N("second", 21), .old_name = N("first", 21), .inode = 21, .event = 4, .from = from}});
+  Lines split = observe(20);
+  std::replace(split.begin(), split.end(), "20 " + from, "21 " + from);
+  EXPECT_EQ(split, observe(21));
+  EXPECT_EQ(observe(21), (Lines{"first + x", "second", "there + x", "21 /first", "alias second", "event 3 made ", "event 3 there ",
+                                "event 4 second /first"}));
+}
+
+TEST_F(StoreTest, WhatWasMadeInThisEpochWasRenamedFromNowhere) {
+  Apply({Touch("old", true), Touch("made", false)});
+  Apply({Touch("to", false), Moved("made", "to", 5), Gone("made")});
+  EXPECT_FALSE(store_->Rename(N("to"), 0));
+  // Over something that had come from elsewhere.
+  Apply({Touch("made", false), Moved("old", "to", 6), Gone("old", true)});
+  EXPECT_EQ(store_->Rename(N("to"), 0)->from, "/old");
+  Apply({Moved("made", "to", 7), Gone("made")});
+  EXPECT_FALSE(store_->Rename(N("to"), 0));
+  EXPECT_EQ(Touches(), (Lines{"0 1/old + x", "0 1/to"}));
+  // In the next epoch it was there before.
+  Apply({Touch("to", true, 1), Moved("to", "further", 7)}, 1);
+  EXPECT_EQ(store_->Rename(N("further"), 1)->from, "/to");
+}
+
 TEST_F(StoreTest, AnObjectThatIsRenamedInManyEpochsKeepsItsFirstNameAndItsLast) {
   for (uint32_t epoch = 0; epoch < 1000; ++epoch) {
     Apply({Moved(std::to_string(epoch), std::to_string(epoch + 1), 5), Gone(std::to_string(epoch))}, epoch);

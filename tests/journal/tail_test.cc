@@ -223,7 +223,10 @@ void FillGolden(Tail& tail) {
       {.type = RecordType::kAlias, .name = name, .inode = 21},
       {.type = RecordType::kLinkGoes, .name = name, .inode = 22, .device = 23, .value = 24, .from = "a/b"},
       {.type = RecordType::kIndexedLinkGoes, .name = name, .inode = 25, .device = 26, .value = 27, .from = "c"},
-      {.type = RecordType::kLinkSettled, .inode = 28, .device = 29}};
+      {.type = RecordType::kLinkSettled, .inode = 28, .device = 29},
+      {.type = RecordType::kRemoved, .name = name, .inode = 30, .value = 1, .event = 3},
+      {.type = RecordType::kMoved, .name = name, .old_name = {.dir = 31, .text = "old"}, .inode = 32, .value = 1, .event = 4, .from = "/old"},
+      {.type = RecordType::kDropUnused, .inode = 33}};
   std::string bytes;
   for (Record& record : records) {
     record.sequence = tail.NextSequence();
@@ -244,7 +247,7 @@ std::string Unfold(const char* golden_path, size_t size) {
 }
 
 // A change of the format must come with another version, and with code that reads this one.
-TEST_F(TailTest, HasTheBytesOfVersionTwo) {
+TEST_F(TailTest, HasTheBytesOfVersionThree) {
   std::unique_ptr<Tail> tail = Make();
   FillGolden(*tail);
   tail.reset();
@@ -252,7 +255,7 @@ TEST_F(TailTest, HasTheBytesOfVersionTwo) {
   // The header's 72 bytes, and all records.
   const size_t end = bytes.find_last_not_of('\0') + 1;
   bytes = bytes.substr(0, 72) + bytes.substr(4096, end - 4096);
-  EXPECT_EQ(Hex(bytes), ReadFile(PLYFS_GOLDEN "/tail-2.hex"));
+  EXPECT_EQ(Hex(bytes), ReadFile(PLYFS_GOLDEN "/tail-3.hex"));
 }
 
 TEST_F(TailTest, ReadsVersionOne) {
@@ -279,6 +282,17 @@ TEST_F(TailTest, ReadsVersionTwo) {
   EXPECT_EQ(records[9].inode, 21u);
   EXPECT_EQ(records[10].from, "a/b");
   EXPECT_EQ(records[12].device, 29u);
+}
+
+TEST_F(TailTest, ReadsVersionThree) {
+  WriteFile(path(), Unfold(PLYFS_GOLDEN "/tail-3.hex", Tail::kSize));
+  const std::unique_ptr<Tail> tail = Open();
+  ASSERT_TRUE(tail);
+  EXPECT_EQ(tail->NextSequence(), 117u);
+  const std::vector<Record> records = tail->Records();
+  ASSERT_EQ(records.size(), 16u);
+  EXPECT_EQ(records[13].event, 3u);
+  EXPECT_EQ(records[14].old_name.text, "old");
 }
 
 }  // namespace

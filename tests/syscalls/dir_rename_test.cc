@@ -189,6 +189,41 @@ TEST_P(NativeRedirects, OfKernelOverlayfsAreFollowed) {
   mount().Mount();
 }
 
+// What lies below an opaque directory is not there for a redirect either, whether or not that directory has what is looked for.
+TEST_P(NativeRedirects, EndAtAnOpaqueDirectoryOnTheirWay) {
+  const auto layer = [&](const std::string& path) { return dir() / path; };
+  MakeDirs(layer("u/has"));
+  MakeDirs(layer("u/lacks"));
+  MakeDirs(layer("u/by-file"));
+  MakeDirs(layer("top/a/b"));
+  MakeDirs(layer("top/c"));
+  MakeDirs(layer("top/e/b"));
+  WriteFile(layer("top/a/b/near"), "");
+  WriteFile(layer("top/e/b/near"), "");
+  for (const char* name : {"a", "c", "e"}) {
+    MakeDirs(layer(std::string("bottom/") + name + "/b"));
+    WriteFile(layer(std::string("bottom/") + name + "/b/far"), "");
+  }
+  ASSERT_EQ(0, SetXattr(layer("top/a"), "trusted.overlay.opaque", "y"));
+  ASSERT_EQ(0, SetXattr(layer("top/c"), "trusted.overlay.opaque", "y"));
+  WriteFile(layer("top/e/.wh..wh..opq"), "");
+  ASSERT_EQ(0, SetXattr(layer("u/has"), "trusted.overlay.redirect", "/a/b"));
+  ASSERT_EQ(0, SetXattr(layer("u/lacks"), "trusted.overlay.redirect", "/c/b"));
+  ASSERT_EQ(0, SetXattr(layer("u/by-file"), "trusted.overlay.redirect", "/e/b"));
+  UnionMount tested({.target = GetParam(),
+                     .lowers = {layer("top"), layer("bottom")},
+                     .upper = layer("u"),
+                     .work = dir().MakeDir("w"),
+                     .mountpoint = dir() / "tested",
+                     .extra = "redirect_dir=on"});
+  ASSERT_TRUE(tested.ok());
+  EXPECT_EQ(std::vector<std::string>{"near"}, ListDir(tested.path() + "/has"));
+  EXPECT_EQ(std::vector<std::string>{}, ListDir(tested.path() + "/lacks"));
+  // The kernel knows no such files.
+  if (GetParam() != Target::kPlyfs) return;
+  EXPECT_EQ(std::vector<std::string>{"near"}, ListDir(tested.path() + "/by-file"));
+}
+
 INSTANTIATE_TEST_SUITE_P(OnUnions, NativeRedirects, UnionTargets(), TargetName);
 
 }  // namespace
