@@ -29,7 +29,7 @@ class Answer {
       case ControlOperation::kStats:
         return Stats();
       case ControlOperation::kChanges:
-        return List(journal.Changes(request_.checkpoint));
+        return Changes();
       case ControlOperation::kCheckpoints:
         return List(journal.Checkpoints());
       case ControlOperation::kCheckJournal:
@@ -60,6 +60,21 @@ class Answer {
     if (!list.ok()) return End(list.error());
     for (const T& value : *list) RETURN_IF_ERROR(socket_.WriteLine(ToJson(value)));
     return End(kOk);
+  }
+
+  Errno Changes() {
+    Errno sent;
+    std::string line;
+    const Errno error = source_.journal.ForEachChange(request_.checkpoint, [&](const Change& change) {
+      line.clear();
+      AppendJson(change, &line);
+      sent = socket_.WriteLine(line);
+      return sent.ok() && !source_.stopping.load(std::memory_order_relaxed);
+    });
+    RETURN_IF_ERROR(sent);
+    // The list is not whole.
+    if (source_.stopping.load(std::memory_order_relaxed)) return ECANCELED;
+    return End(error);
   }
 
   Errno Stats() {
@@ -93,7 +108,7 @@ class Answer {
 };
 
 // False: the conversation is over.
-bool AnswerLine(const std::string& line, LineSocket& socket, const ControlSource& source) {
+bool AnswerLine(std::string_view line, LineSocket& socket, const ControlSource& source) {
   std::string wrong;
   const std::optional<ControlRequest> request = ParseRequest(line, &wrong);
   if (!request) {
@@ -104,7 +119,7 @@ bool AnswerLine(const std::string& line, LineSocket& socket, const ControlSource
 
 void AnswerAll(LineSocket& socket, const ControlSource& source) {
   while (!source.stopping.load(std::memory_order_relaxed)) {
-    const Result<std::string> line = socket.ReadLine();
+    const Result<std::string_view> line = socket.ReadLine();
     if (line.error() == EMSGSIZE) {
       socket.WriteLine(ErrorLine(EMSGSIZE, "the request is too long")).Ignore("it is closed anyway");
       socket.Flush().Ignore("it is closed anyway");

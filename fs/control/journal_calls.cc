@@ -3,8 +3,8 @@
 
 namespace plyfs {
 
-Result<std::vector<Change>> OverlayJournal::Changes(const std::string& since_checkpoint) {
-  return overlay_.Changes(since_checkpoint);
+Errno OverlayJournal::ForEachChange(const std::string& since_checkpoint, const OnChange& visit) {
+  return overlay_.ForEachChange(since_checkpoint, visit);
 }
 Errno OverlayJournal::CreateCheckpoint(const std::string& name) { return overlay_.CreateCheckpoint(name); }
 Errno OverlayJournal::DeleteCheckpoint(const std::string& name) { return overlay_.DeleteCheckpoint(name); }

@@ -17,7 +17,7 @@ namespace plyfs {
 class JournalCalls {
  public:
   virtual ~JournalCalls() = default;
-  virtual Result<std::vector<Change>> Changes(const std::string& since_checkpoint) = 0;
+  virtual Errno ForEachChange(const std::string& since_checkpoint, const OnChange& visit) = 0;
   virtual Errno CreateCheckpoint(const std::string& name) = 0;
   virtual Errno DeleteCheckpoint(const std::string& name) = 0;
   virtual Result<std::vector<Checkpoint>> Checkpoints() = 0;
@@ -32,7 +32,7 @@ class OverlayJournal : public JournalCalls {
  public:
   explicit OverlayJournal(Overlay& overlay) : overlay_(overlay) {}
 
-  Result<std::vector<Change>> Changes(const std::string& since_checkpoint) override;
+  Errno ForEachChange(const std::string& since_checkpoint, const OnChange& visit) override;
   Errno CreateCheckpoint(const std::string& name) override;
   Errno DeleteCheckpoint(const std::string& name) override;
   Result<std::vector<Checkpoint>> Checkpoints() override;

@@ -134,13 +134,12 @@ const char* EventName(ChangeEvent::Kind kind) {
 
 // --- changes and events: written by hand, since there may be millions ---------------------------
 
-std::string ToJson(const Change& change) {
-  std::string line;
-  line.reserve(change.path.size() + change.renamed_from.size() + 96);
+void AppendJson(const Change& change, std::string* out) {
+  std::string& line = *out;
   line += R"({"kind":")";
   line += static_cast<char>(change.kind);
   line += R"(","path":)";
-  AppendJsonPath(change.path, &line);
+  AppendJsonPath(change.path, out);
   if (change.type != 0) {
     line += R"(,"type":")";
     line += FileTypeName(change.type);
@@ -148,11 +147,16 @@ std::string ToJson(const Change& change) {
   }
   if (!change.renamed_from.empty()) {
     line += R"(,"renamed_from":)";
-    AppendJsonPath(change.renamed_from, &line);
+    AppendJsonPath(change.renamed_from, out);
   }
   if (change.replaced) line += R"(,"replaced":true)";
   if (change.implied) line += R"(,"implied":true)";
   line += '}';
+}
+
+std::string ToJson(const Change& change) {
+  std::string line;
+  AppendJson(change, &line);
   return line;
 }
 
@@ -179,7 +183,10 @@ bool ReadPlainChange(std::string_view line, Change* change) {
       (take(R"(,"renamed_from":")") && !take_text(&from))) {
     return false;
   }
-  *change = {.kind = static_cast<ChangeKind>(kind[0]), .path = std::string(path), .renamed_from = std::string(from)};
+  change->kind = static_cast<ChangeKind>(kind[0]);
+  change->path = path;
+  change->type = 0;
+  change->renamed_from = from;
   change->replaced = take(R"(,"replaced":true)");
   change->implied = take(R"(,"implied":true)");
   for (const auto& [value, name] : kFileTypes) {

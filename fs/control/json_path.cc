@@ -27,7 +27,9 @@ size_t SequenceLength(std::string_view text) {
   return length;
 }
 
-bool IsPlain(char c) { return static_cast<signed char>(c) >= 0x20 && c != '"' && c != '\\' && c != 0x7f; }
+bool IsPlain(char c) {
+  return (static_cast<signed char>(c) >= 0x20) & (c != '"') & (c != '\\') & (c != 0x7f);
+}
 
 }  // namespace
 
@@ -41,9 +43,10 @@ bool IsUtf8(std::string_view bytes) {
 }
 
 void AppendJsonPath(std::string_view path, std::string* out) {
-  size_t plain = 0;
-  while (plain < path.size() && IsPlain(path[plain])) ++plain;
-  if (plain < path.size()) {
+  // Without a way out: many bytes at once.
+  bool is_plain = true;
+  for (const char c : path) is_plain &= IsPlain(c);
+  if (!is_plain) {
     *out += PathToJson(path).dump();
     return;
   }

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 
 #include "fs/layer/work_dir.h"
 
@@ -45,20 +46,21 @@ Errno LineSocket::WaitFor(short events, int timeout_ms) const {
   return ready == 0 ? ETIMEDOUT : kOk;
 }
 
-Result<std::string> LineSocket::ReadLine() {
-  const int64_t deadline = NowMs() + options_.read_timeout_ms;
+Result<std::string_view> LineSocket::ReadLine() {
+  std::optional<int64_t> deadline;
   for (;;) {
     const size_t end = received_.find('\n', searched_);
     if (end != std::string::npos) {
-      std::string line = received_.substr(begin_, end - begin_);
+      const std::string_view line = std::string_view(received_).substr(begin_, end - begin_);
       begin_ = searched_ = end + 1;
       return line;
     }
+    if (!deadline) deadline = NowMs() + options_.read_timeout_ms;
     received_.erase(0, begin_);
     begin_ = 0;
     searched_ = received_.size();
     if (searched_ > options_.longest_line) return Errno(EMSGSIZE);
-    const int64_t left = options_.read_timeout_ms == kForever ? kForever : std::max<int64_t>(0, deadline - NowMs());
+    const int64_t left = options_.read_timeout_ms == kForever ? kForever : std::max<int64_t>(0, *deadline - NowMs());
     const Errno waited = WaitFor(POLLIN, static_cast<int>(left));
     if (waited == EINTR) continue;
     RETURN_IF_ERROR(waited);

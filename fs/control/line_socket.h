@@ -23,9 +23,9 @@ class LineSocket {
 
   LineSocket(UniqueFd socket, const Options& options);
 
-  // The next line, without its newline. ENODATA: the other end has closed, the rest of a line without a newline does not count.
+  // The next line, without its newline; there until the next call. ENODATA: the other end has closed, the rest of a line without a newline does not count.
   // ETIMEDOUT, EMSGSIZE (longer than longest_line); others of recv(2).
-  Result<std::string> ReadLine();
+  Result<std::string_view> ReadLine();
   // Adds a line; sent when enough have come together or at Flush. After an error nothing more is sent.
   Errno WriteLine(std::string_view line);
   Errno Flush();

@@ -59,8 +59,9 @@ absl::StatusOr<std::string> AskForWorkdir(const std::string& mountpoint, std::st
 
 // Of each line of a reply but the last one; false ends the conversation.
 using OnLine = std::function<bool(const json&)>;
-// Understands a line without a JSON parser, or says false.
-using OnText = std::function<bool(const std::string&)>;
+// Understands a line without a JSON parser, or does not.
+enum class TextLine { kTaken, kEnough, kOther };
+using OnText = std::function<TextLine(std::string_view)>;
 
 class SocketTarget : public LiveTarget {
  public:
@@ -68,8 +69,20 @@ class SocketTarget : public LiveTarget {
 
   absl::StatusOr<UnionInfo> Info() override { return One<UnionInfo>({.operation = ControlOperation::kInfo}); }
   absl::StatusOr<StatsReport> Stats() override { return One<StatsReport>({.operation = ControlOperation::kStats}); }
-  absl::StatusOr<std::vector<Change>> Changes(const std::string& since_checkpoint) override {
-    return List<Change>({.operation = ControlOperation::kChanges, .checkpoint = since_checkpoint});
+  absl::Status ForEachChange(const std::string& since_checkpoint, const OnChange& visit) override {
+    Change change;
+    bool understood = true;
+    const auto parse = [&](const json& line) {
+      Change parsed;
+      understood = FromJson(line, &parsed);
+      return understood && visit(parsed);
+    };
+    const auto read = [&](std::string_view line) {
+      if (!ReadPlainChange(line, &change)) return TextLine::kOther;
+      return visit(change) ? TextLine::kTaken : TextLine::kEnough;
+    };
+    const absl::Status status = Ask({.operation = ControlOperation::kChanges, .checkpoint = since_checkpoint}, parse, read);
+    return understood ? status : BadReply();
   }
   absl::Status CreateCheckpoint(const std::string& name) override {
     return Ask({.operation = ControlOperation::kCreateCheckpoint, .checkpoint = name}, nullptr);
@@ -122,13 +135,15 @@ class SocketTarget : public LiveTarget {
     // A server that has refused us closes at once: what it said is more than that.
     const bool sent = socket.WriteLine(ToJson(request)).ok() && socket.Flush().ok();
     for (bool wanted = true; wanted;) {
-      const Result<std::string> line = socket.ReadLine();
+      const Result<std::string_view> line = socket.ReadLine();
       if (!line.ok()) {
         return absl::UnavailableError(absl::StrCat("'", mountpoint_, "': ",
                                                    sent ? "the server has gone away before it had answered; was it unmounted?"
                                                         : "the server does not take the request"));
       }
-      if (on_text != nullptr && on_text(*line)) continue;
+      const TextLine text = on_text != nullptr ? on_text(*line) : TextLine::kOther;
+      if (text == TextLine::kTaken) continue;
+      if (text == TextLine::kEnough) return absl::OkStatus();
       const json object = json::parse(*line, nullptr, /*allow_exceptions=*/false);
       if (!object.is_object()) return BadReply();
       Errno reason;
@@ -144,17 +159,7 @@ class SocketTarget : public LiveTarget {
   absl::StatusOr<std::vector<T>> List(const ControlRequest& request) const {
     std::vector<T> list;
     bool understood = true;
-    OnText on_text;
-    if constexpr (std::is_same_v<T, Change>) {
-      on_text = [&](const std::string& line) {
-        Change change;
-        if (!ReadPlainChange(line, &change)) return false;
-        list.push_back(std::move(change));
-        return true;
-      };
-    }
-    const absl::Status status =
-        Ask(request, [&](const json& line) { return understood = FromJson(line, &list.emplace_back()); }, on_text);
+    const absl::Status status = Ask(request, [&](const json& line) { return understood = FromJson(line, &list.emplace_back()); });
     if (!status.ok()) return status;
     if (!understood) return BadReply();
     return list;

@@ -26,7 +26,9 @@ class Target {
   // What the union is made of: for a second, read-only look at its content.
   virtual absl::StatusOr<UnionInfo> Info() = 0;
   // Sorted by path, against the lowers or a checkpoint. NotFound: there is no such checkpoint.
-  virtual absl::StatusOr<std::vector<Change>> Changes(const std::string& since_checkpoint) = 0;
+  // An error may come after the first changes.
+  virtual absl::Status ForEachChange(const std::string& since_checkpoint, const OnChange& visit) = 0;
+  absl::StatusOr<std::vector<Change>> Changes(const std::string& since_checkpoint);
   virtual absl::Status CreateCheckpoint(const std::string& name) = 0;
   virtual absl::Status DeleteCheckpoint(const std::string& name) = 0;
   virtual absl::StatusOr<std::vector<Checkpoint>> Checkpoints() = 0;

@@ -25,9 +25,9 @@ class UnmountedTarget : public Target {
         absl::StrCat("how the last mount showed owners, in '", layers_.work, "/plyfs/owners', cannot be read: ",
                      std::strerror(owners_.value()), "; mount the union and give the mountpoint"));
   }
-  absl::StatusOr<std::vector<Change>> Changes(const std::string& since_checkpoint) override {
+  absl::Status ForEachChange(const std::string& since_checkpoint, const OnChange& visit) override {
     return StatusOf({.operation = ControlOperation::kChanges, .checkpoint = since_checkpoint},
-                    journal_.Changes(since_checkpoint));
+                    journal_.ForEachChange(since_checkpoint, visit));
   }
   absl::Status CreateCheckpoint(const std::string& name) override {
     return StatusOf({.operation = ControlOperation::kCreateCheckpoint, .checkpoint = name}, journal_.CreateCheckpoint(name));

@@ -110,9 +110,6 @@ class RocksStore final : public Store {
   }
 
  private:
-  std::unique_ptr<rocksdb::Iterator> Iterate() const {
-    return std::unique_ptr<rocksdb::Iterator>(db_->NewIterator(rocksdb::ReadOptions()));
-  }
   // Every key that begins with `prefix`, from `start` on if that is given; visit returns false to stop.
   Errno ForEach(const std::string& prefix, const std::function<bool(const Slice&, const Slice&)>& visit,
                 const std::string& start = "") const;
@@ -131,8 +128,16 @@ class RocksStore final : public Store {
 
 Errno RocksStore::ForEach(const std::string& prefix, const std::function<bool(const Slice&, const Slice&)>& visit,
                           const std::string& start) const {
-  const auto at = Iterate();
-  for (at->Seek(start.empty() ? prefix : start); at->Valid() && at->key().starts_with(prefix); at->Next()) {
+  // The first key after all that begin with the prefix.
+  std::string end = prefix;
+  while (!end.empty() && end.back() == '\xff') end.pop_back();
+  if (!end.empty()) ++end.back();
+  const Slice end_slice = end;
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  if (!end.empty()) options.iterate_upper_bound = &end_slice;
+  const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(options));
+  for (at->Seek(start.empty() ? prefix : start); at->Valid(); at->Next()) {
     if (!visit(at->key(), at->value())) break;
   }
   if (!at->status().ok()) damaged_.store(true, std::memory_order_relaxed);

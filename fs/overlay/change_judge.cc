@@ -136,18 +136,17 @@ bool HasIndexedFiles(const Core& core) {
 ChangeJudge::ChangeJudge(Core& core, const JudgeOptions& options, ChangeTree& tree)
     : core_(core), options_(options), tree_(tree), has_links_(options.has_aliases || HasIndexedFiles(core)) {}
 
-Errno ChangeJudge::AddDirectory(const TouchedDirectory& touched) {
-  if (touched.inode == 0) {
-    tree_.Insert({.kind = ChangeKind::kChanged, .path = "/", .type = S_IFDIR});
-    return kOk;
-  }
-  ASSIGN_OR_RETURN(const NodeRef dir, FindDirectoryAt(core_, touched.path));
-  if (!dir || dir->dir->upper_inode != touched.inode) return kOk;  // another directory stands there now
+Errno ChangeJudge::JudgeDirectory(ChangeTree::Directory& listed) {
+  const std::unique_ptr<TouchedDirectory> touched = std::move(listed.touched);
+  if (!touched) return kOk;
+  ASSIGN_OR_RETURN(const NodeRef dir, FindDirectoryAt(core_, touched->path));
+  last_ = dir;
+  if (!dir || dir->dir->upper_inode != touched->inode) return kOk;  // another directory stands there now
   DirectoryNames names;
-  names.Read(core_, dir, touched.names.size(), !options_.since_checkpoint);
-  ChangeTree::Directory& listed = tree_.At(touched.path);
-  for (const TouchedName& name : touched.names) {
-    core_.examined_names.fetch_add(1, std::memory_order_relaxed);
+  names.Read(core_, dir, touched->names.size(), !options_.since_checkpoint);
+  listed.changes.reserve(touched->names.size());
+  core_.examined_names.fetch_add(touched->names.size(), std::memory_order_relaxed);
+  for (TouchedName& name : touched->names) {
     const std::optional<bool> existed =
         options_.since_checkpoint ? std::optional<bool>(name.former.existed) : names.ShownByLowers(name.text);
     std::optional<uint8_t> type;
@@ -159,9 +158,8 @@ Errno ChangeJudge::AddDirectory(const TouchedDirectory& touched) {
       ASSIGN_OR_RETURN(change, Judge(dir, name));
     }
     if (!change) continue;
-    change->path.reserve(touched.path.size() + 1 + name.text.size());
-    change->path.append(touched.path).append("/").append(name.text);
-    tree_.Insert(listed, std::move(*change));
+    change->path = std::move(name.text);
+    listed.Insert(std::move(*change));
   }
   return kOk;
 }
@@ -254,7 +252,8 @@ Errno ChangeJudge::AddAlias(const LinkedFile& file, const std::string& path) {
   ASSIGN_OR_RETURN(const FoundNode found, FindOrMakeNode(core_, dir, Name::Trusted(text)));
   if (!found.node || found.node->ino.value != file.ino.value) return kOk;
   ASSIGN_OR_RETURN(const bool below, ShownByLowers(core_, *dir, Name::Trusted(text)));
-  tree_.Insert({.kind = options_.since_checkpoint || below ? ChangeKind::kChanged : ChangeKind::kAdded, .path = path, .type = found.node->type});
+  tree_.At(path.substr(0, slash))
+      .Insert({.kind = options_.since_checkpoint || below ? ChangeKind::kChanged : ChangeKind::kAdded, .path = text, .type = found.node->type});
   return kOk;
 }
 

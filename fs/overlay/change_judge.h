@@ -13,18 +13,6 @@
 
 namespace plyfs {
 
-struct TouchedName {
-  std::string text;
-  FormerState former;
-  std::unique_ptr<StoredRename> rename;  // where what was put there came from; mostly null
-};
-
-struct TouchedDirectory {
-  uint64_t inode = 0;  // of its upper part; 0: `names` is the root directory itself
-  std::string path;    // "" for the root
-  std::vector<TouchedName> names;  // sorted by bytes
-};
-
 struct JudgeOptions {
   bool since_checkpoint = false;  // else what the lowers show is what was there before
   int64_t since_ns = INT64_MIN;   // when the checkpoint was made
@@ -35,8 +23,11 @@ class ChangeJudge {
  public:
   ChangeJudge(Core& core, const JudgeOptions& options, ChangeTree& tree);
 
-  Errno AddDirectory(const TouchedDirectory& touched);
-  // After all directories: all names of a changed file with several names have changed.
+  // Whether files may have several names, so that all directories must be judged before AddHardLinks and any list.
+  bool has_links() const { return has_links_; }
+  // Looks at dir.touched, if there is any.
+  Errno JudgeDirectory(ChangeTree::Directory& dir);
+  // All names of a changed file with several names have changed.
   Errno AddHardLinks();
 
  private:
@@ -57,6 +48,7 @@ class ChangeJudge {
   ChangeTree& tree_;
   const bool has_links_;  // files with several names must be noticed
   std::vector<LinkedFile> linked_;
+  NodeRef last_;  // keeps the directories above it known, which the next one has in common with it
 };
 
 }  // namespace plyfs

@@ -26,36 +26,90 @@ bool ForEachComponent(std::string_view path, const Visit& visit) {
 template <typename Changes>
 auto LowerBound(Changes& changes, std::string_view name) {
   return std::lower_bound(changes.begin(), changes.end(), name,
-                          [](const Change& change, std::string_view wanted) { return NameOf(change.path) < wanted; });
+                          [](const Change& change, std::string_view wanted) { return change.path < wanted; });
 }
 
-void Emit(ChangeTree::Directory& dir, const std::string& path, std::vector<Change>* out);
-
-// A directory that is no change itself is one if it holds any.
-void EmitImplied(ChangeTree::Directory& dir, const std::string& path, std::vector<Change>* out) {
-  const size_t before = out->size();
-  out->push_back({.kind = ChangeKind::kChanged, .path = path, .type = S_IFDIR, .implied = true});
-  Emit(dir, path, out);
-  if (out->size() == before + 1) out->pop_back();
+template <typename Visit>
+Errno ForEachDirectory(ChangeTree::Directory& dir, const Visit& visit) {
+  RETURN_IF_ERROR(visit(dir));
+  for (auto& [name, child] : dir.children) RETURN_IF_ERROR(ForEachDirectory(child, visit));
+  return kOk;
 }
 
-void Emit(ChangeTree::Directory& dir, const std::string& path, std::vector<Change>* out) {
-  auto child = dir.children.begin();
-  const auto child_path = [&] { return path + "/" + child->first; };
-  for (Change& change : dir.changes) {
-    const std::string_view name = NameOf(change.path);
-    for (; child != dir.children.end() && child->first < name; ++child) EmitImplied(child->second, child_path(), out);
-    const bool has_inside = child != dir.children.end() && child->first == name;
-    out->push_back(std::move(change));
-    if (!has_inside) continue;
-    Emit(child->second, child_path(), out);
-    ++child;
+class Emitter {
+ public:
+  Emitter(const ChangeTree::Judge& judge, const OnChange& visit) : judge_(judge), visit_(visit) {}
+
+  // ECANCELED: `visit` has ended it.
+  Errno Emit(ChangeTree::Directory& dir) {
+    RETURN_IF_ERROR(judge_(dir));
+    auto child = dir.children.begin();
+    for (Change& change : dir.changes) {
+      for (; child != dir.children.end() && child->first < change.path; ++child) RETURN_IF_ERROR(EmitImplied(child));
+      const bool has_inside = child != dir.children.end() && child->first == change.path;
+      RETURN_IF_ERROR(EmitOne(change));
+      if (!has_inside) continue;
+      RETURN_IF_ERROR(EmitInside(child));
+      ++child;
+    }
+    for (; child != dir.children.end(); ++child) RETURN_IF_ERROR(EmitImplied(child));
+    dir = {};
+    return kOk;
   }
-  for (; child != dir.children.end(); ++child) EmitImplied(child->second, child_path(), out);
-  dir.changes = {};
-}
+
+ private:
+  using Child = decltype(ChangeTree::Directory::children)::iterator;
+
+  Errno EmitInside(Child child) {
+    const size_t length = path_.size();
+    path_.append("/").append(child->first);
+    RETURN_IF_ERROR(Emit(child->second));
+    path_.resize(length);
+    return kOk;
+  }
+
+  // A directory that is no change itself is one if it holds any.
+  Errno EmitImplied(Child child) {
+    waiting_.push_back(path_.size() + 1 + child->first.size());
+    const size_t waiting = waiting_.size();
+    RETURN_IF_ERROR(EmitInside(child));
+    if (waiting_.size() == waiting) waiting_.pop_back();
+    return kOk;
+  }
+
+  Errno EmitOne(Change& change) {
+    for (const size_t length : waiting_) {
+      if (!visit_({.kind = ChangeKind::kChanged, .path = path_.substr(0, length), .type = S_IFDIR, .implied = true})) return ECANCELED;
+    }
+    waiting_.clear();
+    const size_t length = path_.size();
+    path_.append("/").append(change.path);
+    // One buffer for all of them.
+    change.path.swap(path_);
+    const bool goes_on = visit_(change);
+    change.path.swap(path_);
+    path_.resize(length);
+    return goes_on ? kOk : Errno(ECANCELED);
+  }
+
+  const ChangeTree::Judge& judge_;
+  const OnChange& visit_;
+  std::string path_;  // of the directory
+  std::vector<size_t> waiting_;  // lengths of the parts of path_ that are implied and have not been given yet
+};
 
 }  // namespace
+
+void ChangeTree::Directory::Insert(Change change) {
+  // Names come in order, as a rule.
+  if (changes.empty() || changes.back().path < change.path) {
+    changes.push_back(std::move(change));
+    return;
+  }
+  const auto place = LowerBound(changes, change.path);
+  if (place != changes.end() && place->path == change.path) *place = std::move(change);
+  else changes.insert(place, std::move(change));
+}
 
 ChangeTree::Directory& ChangeTree::At(std::string_view path) {
   Directory* dir = &root_;
@@ -82,47 +136,27 @@ const Change* ChangeTree::Find(std::string_view path) const {
   const Directory* dir = FindDirectory(ParentOf(path));
   if (dir == nullptr) return nullptr;
   const auto found = LowerBound(dir->changes, NameOf(path));
-  return found != dir->changes.end() && found->path == path ? &*found : nullptr;
+  return found != dir->changes.end() && found->path == NameOf(path) ? &*found : nullptr;
 }
 
-void ChangeTree::Insert(Change change) {
-  if (change.path == "/") {
-    of_root_ = {std::move(change)};
-    return;
-  }
-  Directory& dir = At(ParentOf(change.path));
-  Insert(dir, std::move(change));
+Errno ChangeTree::JudgeAll(const Judge& judge) { return ForEachDirectory(root_, judge); }
+
+void ChangeTree::CheckRenames() {
+  ForEachDirectory(root_, [this](Directory& dir) {
+    for (Change& change : dir.changes) {
+      if (change.renamed_from.empty()) continue;
+      const Change* old = Find(change.renamed_from);
+      if (old == nullptr || old->kind == ChangeKind::kAdded || old == &change) change.renamed_from.clear();
+    }
+    return kOk;
+  }).Ignore("it does not fail");
 }
 
-void ChangeTree::Insert(Directory& dir, Change change) {
-  has_renames_ |= !change.renamed_from.empty();
-  std::vector<Change>& changes = dir.changes;
-  // Names come in order, as a rule.
-  if (changes.empty() || NameOf(changes.back().path) < NameOf(change.path)) {
-    changes.push_back(std::move(change));
-    return;
-  }
-  const auto place = LowerBound(changes, NameOf(change.path));
-  if (place != changes.end() && place->path == change.path) *place = std::move(change);
-  else changes.insert(place, std::move(change));
-}
-
-// A rename is one only if what stood at the old path is gone, or is another thing now.
-void ChangeTree::CheckRenames(Directory& dir) {
-  for (Change& change : dir.changes) {
-    if (change.renamed_from.empty()) continue;
-    const Change* old = Find(change.renamed_from);
-    if (old == nullptr || old->kind == ChangeKind::kAdded || old == &change) change.renamed_from.clear();
-  }
-  for (auto& [name, child] : dir.children) CheckRenames(child);
-}
-
-std::vector<Change> ChangeTree::Flatten() {
-  if (has_renames_) CheckRenames(root_);
-  std::vector<Change> changes = std::move(of_root_);
-  Emit(root_, "", &changes);
+Errno ChangeTree::Emit(const Judge& judge, const OnChange& visit) {
+  Errno error;
+  if (!of_root_ || visit(*of_root_)) error = Emitter(judge, visit).Emit(root_);
   root_ = {};
-  return changes;
+  return error == ECANCELED ? kOk : error;
 }
 
 }  // namespace plyfs

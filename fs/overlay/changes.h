@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,9 @@ struct Change {
   // Listed only as the parent of a change.
   bool implied = false;
 };
+
+// Given one after the other, and no longer there afterwards; false ends the list.
+using OnChange = std::function<bool(const Change&)>;
 
 struct Checkpoint {
   std::string name;         // [A-Za-z0-9._-]{1,128}

@@ -56,8 +56,17 @@ Errno TryCreateCheckpoint(Core& core, const std::string& name) {
 
 }  // namespace
 
+Errno Overlay::ForEachChange(const std::string& since_checkpoint, const OnChange& visit) {
+  return ListChanges(core(), since_checkpoint, visit);
+}
+
 Result<std::vector<Change>> Overlay::Changes(const std::string& since_checkpoint) {
-  return ListChanges(core(), since_checkpoint);
+  std::vector<Change> changes;
+  RETURN_IF_ERROR(ForEachChange(since_checkpoint, [&](const Change& change) {
+    changes.push_back(change);
+    return true;
+  }));
+  return changes;
 }
 
 Errno Overlay::CreateCheckpoint(const std::string& name) {

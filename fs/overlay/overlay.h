@@ -93,7 +93,8 @@ class Overlay {
 
   // --- the journal (docs/journal.md)
   // Sorted by path, parents before what is in them; against the lowers, or against a checkpoint. ENOENT if there is no such
-  // checkpoint.
+  // checkpoint. An error may come after the first changes.
+  Errno ForEachChange(const std::string& since_checkpoint, const OnChange& visit);
   Result<std::vector<Change>> Changes(const std::string& since_checkpoint = "");
   // EEXIST; EINVAL for a name that is not [A-Za-z0-9._-]{1,128}.
   Errno CreateCheckpoint(const std::string& name);

@@ -12,10 +12,13 @@
 
 namespace plyfs::test {
 
-Result<std::vector<Change>> FakeJournal::Changes(const std::string& since_checkpoint) {
+Errno FakeJournal::ForEachChange(const std::string& since_checkpoint, const OnChange& visit) {
   if (before_changes) before_changes();
-  if (since_checkpoint == "gone") return Errno(ENOENT);
-  return changes;
+  if (since_checkpoint == "gone") return ENOENT;
+  for (const Change& change : changes) {
+    if (!visit(change)) break;
+  }
+  return kOk;
 }
 
 Errno FakeJournal::CreateCheckpoint(const std::string& name) {

@@ -20,7 +20,7 @@ namespace plyfs::test {
 
 class FakeJournal : public JournalCalls {
  public:
-  Result<std::vector<Change>> Changes(const std::string& since_checkpoint) override;
+  Errno ForEachChange(const std::string& since_checkpoint, const OnChange& visit) override;
   Errno CreateCheckpoint(const std::string& name) override;
   Errno DeleteCheckpoint(const std::string& name) override;
   Result<std::vector<Checkpoint>> Checkpoints() override;
@@ -31,7 +31,7 @@ class FakeJournal : public JournalCalls {
 
   std::vector<Change> changes;
   std::vector<FsckFinding> findings;
-  std::function<void()> before_changes;  // runs in Changes
+  std::function<void()> before_changes;  // runs in ForEachChange
   void Add(ChangeEvent event);           // numbered by the journal
 
  private:

@@ -41,7 +41,7 @@ void Requests(const std::string& bytes) {
   ::shutdown(server.fd(), SHUT_WR);
 
   LineSocket replies(UniqueFd(::dup(client.get())), {});
-  for (Result<std::string> line = replies.ReadLine(); line.ok(); line = replies.ReadLine()) {
+  for (Result<std::string_view> line = replies.ReadLine(); line.ok(); line = replies.ReadLine()) {
     if (!json::parse(*line, nullptr, false).is_object()) Stop("the reply is no JSON: " + *line);
   }
 }

@@ -304,6 +304,26 @@ TEST(Changes, AJournalOfVersionOneIsReadAndGoesOnAsVersionThree) {
   EXPECT_EQ(tree.Listed(), (Lines{"A /n", "A /o"}));
 }
 
+// With and without a rename, that is judged as the list goes on and before it.
+TEST(Changes, AListEndsWhereItsReaderHasEnough) {
+  for (const bool renames : {false, true}) {
+    Tree tree;
+    if (renames) tree.Rename("d", "e");
+    for (const char* dir : {"p", "p/empty", "p/q", "p/q/r"}) tree.Mkdir(dir);
+    tree.Checkpoint("one");
+    tree.Mkdir("p/empty/gone");
+    tree.Rmdir("p/empty/gone");
+    for (const char* file : {"p/a", "p/q/r/b", "p/q/r/c", "p/z"}) tree.Create(file);
+    const Lines whole = tree.Listed("one");
+    EXPECT_EQ(whole, (Lines{"c /p", "A /p/a", "C /p/empty", "c /p/q", "c /p/q/r", "A /p/q/r/b", "A /p/q/r/c", "A /p/z"}));
+    for (size_t enough = 1; enough <= whole.size(); ++enough) {
+      size_t seen = 0;
+      EXPECT_TRUE(tree.overlay().ForEachChange("one", [&](const Change&) { return ++seen < enough; }).ok());
+      EXPECT_EQ(seen, enough);
+    }
+  }
+}
+
 TEST(Changes, ADirectoryWithANewRedirectIsAnother) {
   Tree tree;
   tree.Remove("m/x");

@@ -97,9 +97,9 @@ TEST(ProgressTest, NothingIsShownWithoutATerminal) {
 // In the place of the mount's server, one that works until a tool has asked it often enough how far it is.
 class SlowJournal : public FakeJournal {
  public:
-  Result<std::vector<Change>> Changes(const std::string& since_checkpoint) override {
+  Errno ForEachChange(const std::string& since_checkpoint, const OnChange& visit) override {
     Work();
-    return FakeJournal::Changes(since_checkpoint);
+    return FakeJournal::ForEachChange(since_checkpoint, visit);
   }
   Result<std::vector<FsckFinding>> CheckJournal(bool repair) override {
     Work();

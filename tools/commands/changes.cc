@@ -8,31 +8,35 @@
 namespace plyfs {
 namespace {
 
-absl::StatusOr<std::vector<Change>> List(const ChangesOptions& options) {
-  const absl::StatusOr<std::unique_ptr<Target>> target = OpenTarget(options.target);
-  if (!target.ok()) return target.status();
-  const Progress progress("listing the changes", NamesLookedAt(**target));
-  return (*target)->Changes(options.since);
-}
-
 // The mountpoint itself is always the parent of a change: docker diff does not list it for that.
 bool IsListed(const Change& change) { return !(change.implied && change.path == "/"); }
 
 }  // namespace
 
 int RunChanges(const ChangesOptions& options) {
-  const absl::StatusOr<std::vector<Change>> changes = List(options);
-  if (!changes.ok()) return PrintError(changes.status()), kToolFailed;
+  const absl::StatusOr<std::unique_ptr<Target>> target = OpenTarget(options.target);
+  if (!target.ok()) return PrintError(target.status()), kToolFailed;
+  auto progress = std::make_unique<Progress>("listing the changes", NamesLookedAt(**target));
   std::string line;
-  for (const Change& change : *changes) {
+  const absl::Status status = (*target)->ForEachChange(options.since, [&](const Change& change) {
+    // On a terminal the list itself shows that it goes on.
+    progress.reset();
+    line.clear();
     if (options.json) {
-      PrintLine(ToJson(change));
+      AppendJson(change, &line);
     } else if (IsListed(change)) {
-      line = {static_cast<char>(change.kind), ' '};
-      PrintLine(line += QuoteName(change.path));
+      line += static_cast<char>(change.kind);
+      line += ' ';
+      AppendQuoted(change.path, &line);
+    } else {
+      return true;
     }
-  }
+    PrintLine(line);
+    return true;
+  });
+  progress.reset();
   FlushOutput();
+  if (!status.ok()) return PrintError(status), kToolFailed;
   return kToolOk;
 }
 

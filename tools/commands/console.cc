@@ -63,28 +63,42 @@ std::string EscapeByte(char c) {
 
 }  // namespace
 
-std::string QuoteName(std::string_view name, Spaces spaces) {
-  const bool plain = std::none_of(name.begin(), name.end(),
-                                  [&](char c) {
-                                    return IsControl(c) || c == '"' || c == '\\' || (c == ' ' && spaces == Spaces::kQuoted);
-                                  }) &&
-                     IsUtf8(name) && !HoldsC1Control(name);
-  if (plain) return std::string(name);
+void AppendQuoted(std::string_view name, std::string* out, Spaces spaces) {
+  const char first = spaces == Spaces::kPlain ? ' ' : ' ' + 1;
+  const auto is_plain = [&](char c) { return (static_cast<signed char>(c) >= first) & (c != 0x7f) & (c != '"') & (c != '\\'); };
+  // Most names, of which there may be millions; without a way out, for many bytes at once.
+  bool all_plain = true;
+  for (const char c : name) all_plain &= is_plain(c);
+  if (all_plain) {
+    *out += name;
+    return;
+  }
   // What is UTF-8 stays legible, unless a terminal would obey it.
   const bool legible = IsUtf8(name) && !HoldsC1Control(name);
-  std::string quoted = "\"";
+  const bool is_special = std::any_of(name.begin(), name.end(), [&](char c) { return static_cast<unsigned char>(c) < 0x80 && !is_plain(c); });
+  if (legible && !is_special) {
+    *out += name;
+    return;
+  }
+  *out += '"';
   for (const char c : name) {
     if (legible && static_cast<unsigned char>(c) >= 0x80) {
-      quoted += c;
+      *out += c;
     } else {
-      quoted += EscapeByte(c);
+      *out += EscapeByte(c);
     }
   }
-  return quoted + '"';
+  *out += '"';
+}
+
+std::string QuoteName(std::string_view name, Spaces spaces) {
+  std::string quoted;
+  AppendQuoted(name, &quoted, spaces);
+  return quoted;
 }
 
 void PrintLine(std::string_view line) {
-  if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size() || std::fputc('\n', stdout) == EOF) OutputFailed();
+  if (::fwrite_unlocked(line.data(), 1, line.size(), stdout) != line.size() || ::putc_unlocked('\n', stdout) == EOF) OutputFailed();
 }
 
 void FlushOutput() {

@@ -16,6 +16,7 @@ enum class Spaces { kPlain, kQuoted };
 // kQuoted also a space), in double quotes with \" \\ \n \t \r and \ooo (three octal digits, a byte) in it. A path of the union
 // starts with `/`, so a line shows at once which form it has.
 std::string QuoteName(std::string_view name, Spaces spaces = Spaces::kPlain);
+void AppendQuoted(std::string_view name, std::string* out, Spaces spaces = Spaces::kPlain);
 
 // One line on standard output. Ends the program with status 1 when it cannot be written.
 void PrintLine(std::string_view line);
