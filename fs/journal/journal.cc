@@ -145,6 +145,11 @@ void Journal::BeginLocked() {
   if (const Errno error = tail_->SyncHeader(); !error.ok()) LoseLocked("it cannot be synced", error);
 }
 
+void Journal::Begin() {
+  absl::MutexLock lock(&mutex_);
+  if (!begun_) BeginLocked();
+}
+
 void Journal::Append(std::span<Record> records) {
   absl::MutexLock lock(&mutex_);
   if (!begun_) BeginLocked();

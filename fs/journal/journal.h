@@ -53,6 +53,9 @@ class Journal {
   // Nodes that carry this stamp have been recorded; never 0.
   uint32_t stamp() const { return stamp_.load(std::memory_order_acquire); }
 
+  // The upper is going to change, in a way that needs no record of its own.
+  void Begin();
+
   // Adds records in this order. What was added survives the end of this process from here on.
   void Append(std::span<Record> records);
   void Append(Record record) { Append({&record, 1}); }

@@ -310,6 +310,8 @@ Errno EnsureUpperDirectory(Core& core, const NodeRef& dir) {
       missing.push_back(at);
     }
   }
+  // A server that dies before the first record must not leave an upper that is not empty and has no journal.
+  if (!missing.empty() && core.journal) core.journal->Begin();
   for (size_t i = missing.size(); i-- > 0;) RETURN_IF_ERROR(CopyUpDirectory(core, missing[i]));
   return kOk;
 }

@@ -256,7 +256,7 @@ Result<std::vector<FsckFinding>> CompareWithUpper(Core& core, bool repair) {
   std::vector<FsckFinding> findings;
   Known known(core);
   const Errno readable = known.Read();
-  if (!readable.ok() && !repair) {
+  if (!readable.ok() && !repair && !(readable == ENOTSUP)) {
     findings.push_back({.kind = "corrupt", .detail = "the database cannot be read", .repaired = false});
     return findings;
   }

@@ -181,10 +181,12 @@ TEST_F(ToolsTest, AJournalOfALaterVersionIsNamed) {
   std::string bytes = ReadFile(tail);
   ++bytes[0];
   WriteFile(tail, bytes);
-  const ProgramResult unmounted = Run(With({"changes"}));
-  EXPECT_EQ(unmounted.exit_code, 1);
-  EXPECT_TRUE(Contains(unmounted.err, work_) && Contains(unmounted.err, "a later version of plyfs")) << unmounted.err;
-  EXPECT_FALSE(Contains(unmounted.err, "journal=off")) << unmounted.err;
+  for (const char* command : {"changes", "fsck"}) {
+    const ProgramResult unmounted = Run(With({command}));
+    EXPECT_EQ(unmounted.exit_code, 1) << command;
+    EXPECT_TRUE(Contains(unmounted.err, work_) && Contains(unmounted.err, "a later version of plyfs")) << unmounted.err;
+    EXPECT_FALSE(Contains(unmounted.err, "journal=off")) << unmounted.err;
+  }
   Mount();
   const ProgramResult live = Run(With({"changes"}));
   EXPECT_TRUE(Contains(live.err, mountpoint_) && Contains(live.err, "a later version of plyfs")) << live.err;
