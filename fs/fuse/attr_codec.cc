@@ -68,15 +68,15 @@ fuse_attr_out EncodeAttrOut(const Attr& attr, Validity validity) {
   return out;
 }
 
-fuse_entry_out EncodeEntry(const Entry& entry, Validity validity) {
+fuse_entry_out EncodeEntry(const Entry& entry, Validity validity, Validity attributes) {
   fuse_entry_out out{};
   out.nodeid = Value(entry.id);
   out.entry_valid = validity.seconds;
   out.entry_valid_nsec = validity.nanoseconds;
   if (entry.id == NodeId::kNone) return out;
   // NodeIds are never reused, so the generation stays 0.
-  out.attr_valid = validity.seconds;
-  out.attr_valid_nsec = validity.nanoseconds;
+  out.attr_valid = attributes.seconds;
+  out.attr_valid_nsec = attributes.nanoseconds;
   out.attr = EncodeAttr(entry.attr);
   return out;
 }

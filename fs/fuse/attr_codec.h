@@ -26,8 +26,8 @@ dev_t DecodeDevice(uint32_t device);
 
 fuse_attr EncodeAttr(const Attr& attr);
 fuse_attr_out EncodeAttrOut(const Attr& attr, Validity validity);
-// An Entry whose id is kNone becomes a negative entry.
-fuse_entry_out EncodeEntry(const Entry& entry, Validity validity);
+// An Entry whose id is kNone becomes a negative entry. `attributes`: for how long those are to be believed.
+fuse_entry_out EncodeEntry(const Entry& entry, Validity validity, Validity attributes);
 abi::StatxOut EncodeStatx(const Attr& attr, Validity validity);
 
 // What SETATTR asks for. FATTR_CTIME is ignored: a layer's filesystem sets ctime itself.

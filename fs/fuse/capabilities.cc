@@ -65,6 +65,11 @@ Capabilities ChooseCapabilities(const InitOffer& offer, const CapabilityOptions&
   if (options.acl) wanted |= FUSE_POSIX_ACL;
   if (options.writeback) wanted |= FUSE_WRITEBACK_CACHE;
   if (options.over_io_uring) wanted |= abi::kOverIoUring;
+  // How data travels is answered at each open.
+  if (options.passthrough && (offer.flags & abi::kPassthrough) != 0) {
+    wanted |= abi::kPassthrough;
+    wanted &= ~uint64_t{FUSE_NO_OPEN_SUPPORT};
+  }
   return {.flags = offer.flags & wanted};
 }
 
@@ -82,6 +87,7 @@ fuse_init_out EncodeInit(const InitOffer& offer, const Capabilities& chosen,
   out.max_pages =
       static_cast<uint16_t>(std::clamp<uint32_t>(options.max_write / kPage, 1, UINT16_MAX));
   out.time_gran = 1;  // nanosecond
+  if (chosen.has(abi::kPassthrough)) out.unused[0] = options.stacked_upper ? 2 : 1;  // max_stack_depth
   return out;
 }
 

@@ -17,6 +17,8 @@ struct CapabilityOptions {
   bool acl = true;               // false: option noacl
   bool writeback = false;        // option writeback=1
   bool over_io_uring = false;    // option transport=uring, and rings are there
+  bool passthrough = false;      // option io=passthrough
+  bool stacked_upper = false;    // the upper is on a filesystem that is stacked on another one (overlayfs)
 };
 
 // What the kernel offers in its INIT request.

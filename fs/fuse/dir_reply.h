@@ -10,6 +10,7 @@
 
 #include "fs/fuse/attr_codec.h"
 #include "fs/fuse/kernel_abi.h"
+#include "fs/fuse/open_files.h"
 #include "fs/overlay/types.h"
 
 namespace plyfs {
@@ -17,9 +18,10 @@ namespace plyfs {
 // Fills a buffer with records, each aligned to 8 bytes.
 class DirReply final : public DirSink {
  public:
-  // `buffer` must be aligned to 8 bytes; `mode` is that of the request.
-  DirReply(std::span<char> buffer, ReaddirMode mode, Validity validity)
-      : buffer_(buffer), mode_(mode), validity_(validity) {}
+  // `buffer` must be aligned to 8 bytes; `mode` is that of the request. `open_files`: those whose attributes are not to be
+  // believed for long, or null.
+  DirReply(std::span<char> buffer, ReaddirMode mode, Validity validity, const OpenFiles* open_files = nullptr)
+      : buffer_(buffer), mode_(mode), validity_(validity), open_files_(open_files) {}
 
   bool Fits(size_t name_length) const override;
   // An entry that does not fit is dropped: the caller has asked Fits first.
@@ -38,6 +40,7 @@ class DirReply final : public DirSink {
   std::span<char> buffer_;
   const ReaddirMode mode_;
   const Validity validity_;
+  const OpenFiles* const open_files_;
   size_t used_ = 0;
 };
 

@@ -60,7 +60,7 @@ constexpr std::array<Handler, abi::kOpcodeEnd> kHandlers = [] {
 
   table[FUSE_OPEN] = OnOpen;
   table[FUSE_OPENDIR] = OnOpendir;
-  table[FUSE_RELEASE] = OnSuccess;  // of a file made by TMPFILE before the first OPEN
+  table[FUSE_RELEASE] = OnRelease;  // without passthrough only of a file made by TMPFILE before the first OPEN
   table[FUSE_RELEASEDIR] = OnSuccess;
   table[FUSE_READ] = OnRead;
   table[FUSE_WRITE] = OnWrite;
@@ -114,7 +114,8 @@ void Dispatcher::Handle(Request& request, Reply& reply, RequestBuffer& buffer) {
     if (opcode == FUSE_INIT) {
       error = OnInit(request, reply);
     } else if (opcode < kHandlers.size() && kHandlers[opcode] != nullptr) {
-      Call call{request, reply, overlay_, buffer, agreed_, options_.validity, options_.control_text};
+      Call call{request, reply, overlay_, buffer, agreed_, options_.validity, options_.control_text,
+                agreed_.has(abi::kPassthrough) ? options_.open_files : nullptr};
       error = kHandlers[opcode](call);
     }
   } catch (const std::exception& exception) {

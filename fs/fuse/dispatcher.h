@@ -17,6 +17,7 @@
 
 namespace plyfs {
 
+class OpenFiles;
 class Reply;
 class Request;
 
@@ -25,6 +26,7 @@ struct DispatcherOptions {
   Validity validity;   // of entries, negative entries and attributes
   bool debug = false;  // one log line for each request
   std::string control_text;  // the answer to kControlIoctl
+  OpenFiles* open_files = nullptr;  // with capabilities.passthrough
 };
 
 // A request as a transport has received it.

@@ -7,6 +7,7 @@
 
 #include "fs/fuse/attr_codec.h"
 #include "fs/fuse/capabilities.h"
+#include "fs/fuse/open_files.h"
 #include "fs/fuse/reply.h"
 #include "fs/fuse/request.h"
 #include "fs/fuse/request_buffer.h"
@@ -23,6 +24,10 @@ struct Call {
   const Capabilities& agreed;
   const Validity validity;
   const std::string& control_text;
+  OpenFiles* open_files;  // null: files are opened without asking
+
+  // Of the attributes of a node.
+  Validity ValidityOf(NodeId node) const { return open_files != nullptr && open_files->HasWriters(node) ? Validity{} : validity; }
 };
 
 // Success, or the errno of a request that failed before it was answered; the dispatcher answers
@@ -65,6 +70,7 @@ Errno OnRemovexattr(Call& call);
 // Data: handlers_data.cc
 Errno OnOpen(Call& call);
 Errno OnOpendir(Call& call);
+Errno OnRelease(Call& call);
 Errno OnRead(Call& call);
 Errno OnWrite(Call& call);
 Errno OnFallocate(Call& call);

@@ -5,19 +5,19 @@ namespace plyfs {
 
 Errno OnGetattr(Call& call) {
   ASSIGN_OR_RETURN(const Attr attr, call.overlay.GetAttr(call.request.node()));
-  return call.reply.Struct(EncodeAttrOut(attr, call.validity));
+  return call.reply.Struct(EncodeAttrOut(attr, call.ValidityOf(call.request.node())));
 }
 
 Errno OnSetattr(Call& call) {
   ASSIGN_OR_RETURN(const fuse_setattr_in* const in, call.request.Take<fuse_setattr_in>());
   ASSIGN_OR_RETURN(const Attr attr, call.overlay.SetAttr(call.request.node(), DecodeAttrChange(*in),
                                                          call.request.caller()));
-  return call.reply.Struct(EncodeAttrOut(attr, call.validity));
+  return call.reply.Struct(EncodeAttrOut(attr, call.ValidityOf(call.request.node())));
 }
 
 Errno OnStatx(Call& call) {
   ASSIGN_OR_RETURN(const Attr attr, call.overlay.GetAttr(call.request.node()));
-  return call.reply.Struct(EncodeStatx(attr, call.validity));
+  return call.reply.Struct(EncodeStatx(attr, call.ValidityOf(call.request.node())));
 }
 
 Errno OnReadlink(Call& call) {

@@ -1,4 +1,6 @@
 // handlers_data.cc: requests that open, read, write and sync files.
+#include <fcntl.h>
+
 #include "fs/fuse/handlers.h"
 
 namespace plyfs {
@@ -26,7 +28,25 @@ Result<size_t> CopyRange(Call& call) {
 
 }  // namespace
 
-Errno OnOpen(Call& call) { return ReplyOpen(call, FUSE_NO_OPEN_SUPPORT, FOPEN_KEEP_CACHE); }
+Errno OnOpen(Call& call) {
+  if (call.open_files == nullptr) return ReplyOpen(call, FUSE_NO_OPEN_SUPPORT, FOPEN_KEEP_CACHE);
+  ASSIGN_OR_RETURN(const fuse_open_in* const in, call.request.Take<fuse_open_in>());
+  const NodeId node = call.request.node();
+  ASSIGN_OR_RETURN(const OpenFiles::Opened opened, call.open_files->Open(node, (in->flags & O_ACCMODE) != O_RDONLY));
+  const Errno lost = call.reply.Struct(fuse_open_out{
+      .fh = opened.handle, .open_flags = opened.flags, .padding = static_cast<uint32_t>(opened.backing_id)});
+  if (!lost.ok()) call.open_files->Release(node, opened.handle);
+  return kOk;
+}
+
+Errno OnRelease(Call& call) {
+  if (call.open_files != nullptr) {
+    ASSIGN_OR_RETURN(const fuse_release_in* const in, call.request.Take<fuse_release_in>());
+    call.open_files->Release(call.request.node(), in->fh);
+  }
+  call.reply.Ok().Ignore("nothing hangs on it");
+  return kOk;
+}
 
 Errno OnOpendir(Call& call) {
   return ReplyOpen(call, FUSE_NO_OPENDIR_SUPPORT, FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR);

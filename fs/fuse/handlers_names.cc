@@ -17,7 +17,7 @@ Errno Rename(Call& call, uint64_t new_parent, unsigned flags) {
 Errno List(Call& call, ReaddirMode mode) {
   ASSIGN_OR_RETURN(const fuse_read_in* const in, call.request.Take<fuse_read_in>());
   const std::span<char> room = call.buffer.reply_data();
-  DirReply listing(room.first(std::min<size_t>(in->size, room.size())), mode, call.validity);
+  DirReply listing(room.first(std::min<size_t>(in->size, room.size())), mode, call.validity, call.open_files);
   const Errno error = call.overlay.Readdir(call.request.node(), in->offset, mode, listing);
   call.buffer.Touched(listing.bytes().size());
   // What was counted in a listing that does not arrive must be forgotten.
@@ -32,7 +32,7 @@ Errno List(Call& call, ReaddirMode mode) {
 
 Errno ReplyEntry(Call& call, const Result<Entry>& entry) {
   if (!entry.ok()) return entry.error();
-  const Errno lost = call.reply.Struct(EncodeEntry(*entry, call.validity));
+  const Errno lost = call.reply.Struct(EncodeEntry(*entry, call.validity, call.ValidityOf(entry->id)));
   if (!lost.ok() && entry->id != NodeId::kNone) call.overlay.Forget(entry->id, 1);
   return kOk;
 }
@@ -96,8 +96,14 @@ Errno OnTmpfile(Call& call) {
   struct {
     fuse_entry_out entry;
     fuse_open_out open;
-  } const out{EncodeEntry(*entry, call.validity), {.open_flags = FOPEN_KEEP_CACHE}};
-  if (!call.reply.Struct(out).ok()) call.overlay.Forget(entry->id, 1);
+  } out{EncodeEntry(*entry, call.validity, call.validity), {.open_flags = FOPEN_KEEP_CACHE}};
+  if (call.open_files != nullptr) {
+    const OpenFiles::Opened opened = call.open_files->OpenCached(entry->id);
+    out.open = {.fh = opened.handle, .open_flags = opened.flags};
+  }
+  if (call.reply.Struct(out).ok()) return kOk;
+  if (call.open_files != nullptr) call.open_files->Release(entry->id, out.open.fh);
+  call.overlay.Forget(entry->id, 1);
   return kOk;
 }
 

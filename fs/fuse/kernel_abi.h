@@ -7,6 +7,7 @@
 #pragma once
 
 #include <linux/fuse.h>
+#include <sys/ioctl.h>
 
 #include <cstdint>
 
@@ -16,6 +17,7 @@ namespace plyfs::abi {
 
 // INIT flags. Bits from 32 upwards travel in flags2.
 inline constexpr uint64_t kDirectIoAllowMmap = uint64_t{1} << 36;  // 7.39
+inline constexpr uint64_t kPassthrough = uint64_t{1} << 37;        // 7.40
 inline constexpr uint64_t kNoExportSupport = uint64_t{1} << 38;    // 7.40
 inline constexpr uint64_t kOverIoUring = uint64_t{1} << 41;        // 7.42
 
@@ -70,6 +72,20 @@ struct StatxOut {
   Statx stat;
 };
 static_assert(sizeof(StatxOut) == 288);
+
+// 7.40: files that the kernel reads and writes itself. The id of one travels where fuse_open_out has its padding, how deep its filesystem
+// may be stacked in the first unused field of fuse_init_out.
+inline constexpr uint32_t kOpenPassthrough = 1 << 7;  // FOPEN_PASSTHROUGH
+
+struct BackingMap {
+  int32_t fd;
+  uint32_t flags;
+  uint64_t padding;
+};
+static_assert(sizeof(BackingMap) == 16);
+
+inline constexpr unsigned long kBackingOpen = _IOW(229, 1, BackingMap);  // returns the id, more than 0
+inline constexpr unsigned long kBackingClose = _IOW(229, 2, uint32_t);
 
 // 7.45: COPY_FILE_RANGE whose reply can say more than 4 GiB. Same request as COPY_FILE_RANGE.
 inline constexpr uint32_t kCopyFileRange64 = 53;

@@ -43,14 +43,24 @@ Session::Session(Overlay& overlay, UniqueFd device, const SessionOptions& option
           },
           [this] { OnIdle(); }),
       uring_(PrepareUring(options.threads)),
+      open_files_(options.io == IoMode::kPassthrough ? std::make_unique<OpenFiles>(overlay, transport_.fd()) : nullptr),
       dispatcher_(overlay,
                   {.capabilities = {.max_write = options_.max_write,
                                     .acl = options_.acl,
                                     .writeback = options_.writeback,
-                                    .over_io_uring = uring_ != nullptr},
+                                    .over_io_uring = uring_ != nullptr,
+                                    .passthrough = open_files_ != nullptr,
+                                    .stacked_upper = overlay.UpperIsStacked()},
                    .validity = Validity::FromSeconds(options_.timeout),
                    .debug = options_.debug,
-                   .control_text = options_.control_text}) {}
+                   .control_text = options_.control_text,
+                   .open_files = open_files_.get()}) {
+  if (open_files_) overlay_.WatchWriters([files = open_files_.get()] { return files->Writers(); });
+}
+
+Session::~Session() {
+  if (open_files_) overlay_.WatchWriters(nullptr);
+}
 
 void Session::OnIdle() {
   overlay_.TrimCaches();
@@ -77,6 +87,9 @@ std::unique_ptr<UringWorkers> Session::PrepareUring(unsigned threads) {
 int Session::Run(const std::function<void()>& on_ready) {
   const int error = Initialise();
   if (error != 0 || !dispatcher_.initialised()) return error;
+  if (open_files_ && !dispatcher_.agreed().has(abi::kPassthrough)) {
+    LogWarning("io=passthrough: not offered by the kernel (it is older than 6.9); data goes by way of the server");
+  }
   const bool over_uring = uring_ != nullptr && dispatcher_.agreed().has(abi::kOverIoUring);
   if (over_uring) {
     workers_.ExpectFewRequests();

@@ -12,6 +12,7 @@
 #include "fs/base/unique_fd.h"
 #include "fs/fuse/dev_transport.h"
 #include "fs/fuse/dispatcher.h"
+#include "fs/fuse/open_files.h"
 #include "fs/fuse/uring_workers.h"
 #include "fs/fuse/workers.h"
 #include "fs/overlay/overlay.h"
@@ -24,8 +25,15 @@ enum class Transport {
   kUring,  // io_uring, a queue for each CPU; /dev/fuse where that is not offered
 };
 
+// How the data of files travels.
+enum class IoMode {
+  kCached,       // by way of this server, through the kernel's page cache
+  kPassthrough,  // files of the upper: straight to its filesystem
+};
+
 struct SessionOptions {
   Transport transport = Transport::kDev;
+  IoMode io = IoMode::kCached;
   // The most threads that serve requests; 0: as many as the machine can use. One is started, more
   // on demand.
   unsigned threads = 0;
@@ -46,6 +54,7 @@ class Session {
  public:
   // `device` is an open /dev/fuse on which a mount has been made. `overlay` outlives the Session.
   Session(Overlay& overlay, UniqueFd device, const SessionOptions& options);
+  ~Session();
 
   // Serves until the filesystem is unmounted or Stop is called; then 0, else an errno. Calls
   // `on_ready` once, when INIT was answered and requests are being served.
@@ -68,6 +77,7 @@ class Session {
   DevTransport transport_;
   Workers workers_;
   const std::unique_ptr<UringWorkers> uring_;  // null unless there are rings for it
+  const std::unique_ptr<OpenFiles> open_files_;  // null unless the option asks for passthrough
   Dispatcher dispatcher_;
 };
 

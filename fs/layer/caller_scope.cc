@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "fs/base/thread_capabilities.h"
+
 namespace plyfs {
 namespace {
 
@@ -61,6 +63,20 @@ CallerScope::CallerScope(const CreateAs& as) {
 CallerScope::~CallerScope() {
   if (switched_) SetFsIds(CurrentThread().uid, CurrentThread().gid);
   ::umask(0);
+}
+
+WithoutFsetid::WithoutFsetid() {
+  ThreadCapabilities held;
+  if (!held.Read().ok() || !held.has(CAP_FSETID)) return;
+  held.Set(CAP_FSETID, false);
+  dropped_ = held.Write().ok();
+}
+
+WithoutFsetid::~WithoutFsetid() {
+  ThreadCapabilities held;
+  if (!dropped_ || !held.Read().ok()) return;
+  held.Set(CAP_FSETID, true);
+  held.Write().Ignore("it was held before");
 }
 
 }  // namespace plyfs

@@ -32,4 +32,16 @@ class CallerScope {
   bool switched_ = false;
 };
 
+// The calling thread does not hold CAP_FSETID meanwhile, if it does otherwise.
+class WithoutFsetid {
+ public:
+  WithoutFsetid();
+  ~WithoutFsetid();
+  WithoutFsetid(const WithoutFsetid&) = delete;
+  WithoutFsetid& operator=(const WithoutFsetid&) = delete;
+
+ private:
+  bool dropped_ = false;
+};
+
 }  // namespace plyfs

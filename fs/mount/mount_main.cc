@@ -11,12 +11,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <string>
 
 #include "absl/synchronization/mutex.h"
 #include "fs/base/log.h"
+#include "fs/base/thread_capabilities.h"
 #include "fs/fuse/session.h"
 #include "fs/layer/layer_stack.h"
 #include "fs/mount/control_channel.h"
@@ -67,11 +70,28 @@ bool MountpointIsFree(const MountOptions& options, MountError* error) {
   return true;
 }
 
+// Registering files with the kernel takes CAP_SYS_ADMIN in the first user namespace.
+bool MayPassThrough(const MountOptions& options) {
+  if (options.session.io != IoMode::kPassthrough) return true;
+  ThreadCapabilities held;
+  std::ifstream map("/proc/self/uid_map");
+  uint64_t inside = 1;
+  uint64_t outside = 1;
+  uint64_t length = 0;
+  map >> inside >> outside >> length;
+  const bool is_first = inside == 0 && outside == 0 && length == UINT32_MAX;
+  return is_first && held.Read().ok() && held.has(CAP_SYS_ADMIN);
+}
+
 int Serve(MountOptions options, Readiness readiness, const InheritedFds& inherited) {
   SignalThread::Block();
   PrepareProcess();
   ControlChannel control(options);
   options.session.control_text = control.IoctlText();
+  if (!MayPassThrough(options)) {
+    LogError("option 'io=passthrough' needs CAP_SYS_ADMIN in the first user namespace, which a rootless mount has not; use io=auto");
+    return kExitMount;
+  }
   MountError error;
   if (!MountpointIsFree(options, &error) ||
       !OpenLayerStack(options.layers, &options.overlay.layers, &error)) {

@@ -107,6 +107,8 @@ bool CheckWhole(MountOptions* options, std::string* error) {
     *error = "option lowerdir is missing";
   } else if (!layers.upper.empty() && layers.work.empty()) {
     *error = "option upperdir needs workdir, a directory on the same filesystem";
+  } else if (options->session.io == IoMode::kPassthrough && options->session.writeback) {
+    *error = "options io=passthrough and writeback=1: the kernel cannot gather writes that it passes on; leave one of them out";
   } else {
     return true;
   }

@@ -162,9 +162,10 @@ const char* SetJournal(OptionState& state, std::string_view value) {
   return nullptr;
 }
 
-const char* SetIo(OptionState&, std::string_view value) {
-  return value == "auto" || value == "cached" ? nullptr
-                                              : "not auto or cached, all that this version has";
+const char* SetIo(OptionState& state, std::string_view value) {
+  if (value != "auto" && value != "cached" && value != "passthrough") return "not auto, cached or passthrough";
+  state.options->session.io = value == "passthrough" ? IoMode::kPassthrough : IoMode::kCached;
+  return nullptr;
 }
 
 const char* SetTransport(OptionState& state, std::string_view value) {

@@ -59,6 +59,9 @@ Speed:
     -o poll_us=N           microseconds to poll for the next request
     -o transport=auto|dev|uring
                            uring: io_uring where the kernel offers it (auto: dev)
+    -o io=auto|cached|passthrough
+                           passthrough: data of upper files past the server,
+                           as the host's root (auto: cached)
     -o writeback=0|1       1: the kernel gathers small writes
     -o max_write=BYTES     longest write request
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -61,6 +62,7 @@ struct Core {
   absl::Mutex lower_links_mutex;  // held over a walk of a lower; taken with no other lock held
   std::map<std::string, std::vector<std::string>> lower_links;  // see lower_links.h
   absl::once_flag identity_loaded_;
+  std::function<std::vector<NodeId>()> writers;  // see Overlay::WatchWriters; null: none
   // The last member: nodes that go still use the others.
   NodeTable nodes;
 

@@ -18,10 +18,15 @@ namespace {
 // Whether the journal need not be told of a change of the node.
 bool IsRecorded(const Core& core, const Node& node) { return !core.journal || node.recorded(core.journal->stamp()); }
 
+Errno CheckWritable(const Core& core, const Node& node) {
+  if (core.read_only()) return EROFS;
+  if (!node.is_regular()) return node.is_directory() ? EISDIR : EINVAL;
+  return kOk;
+}
+
 // A descriptor for writing: of the upper copy, made now if this is the first change.
 Result<FdRef> WritableFd(Core& core, const NodeRef& node) {
-  if (core.read_only()) return Errno(EROFS);
-  if (!node->is_regular()) return Errno(node->is_directory() ? EISDIR : EINVAL);
+  RETURN_IF_ERROR(CheckWritable(core, *node));
   if (FdRef cached = core.files.Get(Value(node->id)); cached && cached->writable && IsRecorded(core, *node)) return cached;
   RETURN_IF_ERROR(CopyUp(core, node));
   return DataFd(core, node, DataAccess::kWrite);
@@ -65,6 +70,20 @@ Result<size_t> ReadData(Core& core, const NodeRef& node, std::span<char> buffer,
     done += got;
   }
   return done;
+}
+
+Errno PrepareToWrite(Core& core, const NodeRef& node) {
+  RETURN_IF_ERROR(CheckWritable(core, *node));
+  return CopyUp(core, node);
+}
+
+Result<UniqueFd> OpenUpperData(Core& core, Node& node) {
+  if (core.read_only() || !node.is_regular() || core.upper().override_stat() != OverrideStat::kNone) return UniqueFd();
+  absl::ReaderMutexLock tree(&core.tree_mutex);
+  absl::ReaderMutexLock lock(&node.mutex);
+  if (node.layer != LayerIndex::kUpper || node.metacopy()) return UniqueFd();
+  ASSIGN_OR_RETURN(const Located located, Locate(core, node));
+  return OpenPath(located.ref());
 }
 
 Result<size_t> WriteData(Core& core, const NodeRef& node, std::span<const char> data, uint64_t offset,

@@ -14,6 +14,10 @@ Result<size_t> ReadData(Core& core, const NodeRef& node, std::span<char> buffer,
 Result<size_t> WriteData(Core& core, const NodeRef& node, std::span<const char> data, uint64_t offset,
                          const WriteOptions& options);
 
+// See Overlay::PrepareWriting and OpenUpper.
+Errno PrepareToWrite(Core& core, const NodeRef& node);
+Result<UniqueFd> OpenUpperData(Core& core, Node& node);
+
 struct Extent {
   uint64_t offset = 0;
   uint64_t length = 0;

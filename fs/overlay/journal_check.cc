@@ -239,6 +239,7 @@ Errno ResolveDoubt(Core& core) {
     absl::MutexLock tree(&core.tree_mutex);
     core.journal->StartVerifying();
   }
+  RecordWriters(core);
   const Journal::Doubt doubt = core.journal->doubt();
   RescanSince since{.directory_ns = doubt.changed_since_ns, .file_ns = known.checkpoint_ns()};
   // All that is not known to be older counts as changed since the last checkpoint.

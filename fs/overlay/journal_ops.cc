@@ -6,6 +6,7 @@
 #include "fs/overlay/journal_check.h"
 #include "fs/overlay/journal_paths.h"
 #include "fs/overlay/overlay.h"
+#include "fs/overlay/recording.h"
 
 namespace plyfs {
 namespace {
@@ -49,9 +50,13 @@ Result<std::vector<ChangeEvent>> ReadEvents(Core& core, uint64_t sequence, size_
 Errno TryCreateCheckpoint(Core& core, const std::string& name) {
   // What was changed before the checkpoint must not be found after it.
   RETURN_IF_ERROR(ResolveDoubt(core));
-  // No change of a name is between its record, before the checkpoint, and itself, after it.
-  absl::MutexLock tree(&core.tree_mutex);
-  return core.journal->CreateCheckpoint(name);
+  {
+    // No change of a name is between its record, before the checkpoint, and itself, after it.
+    absl::MutexLock tree(&core.tree_mutex);
+    RETURN_IF_ERROR(core.journal->CreateCheckpoint(name));
+  }
+  RecordWriters(core);
+  return kOk;
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 // overlay.cc: a table of contents: find the node, call the file of the concern.
 #include "fs/overlay/overlay.h"
 
+#include <linux/magic.h>
 #include <malloc.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "fs/overlay/attr.h"
@@ -171,6 +173,23 @@ Result<size_t> Overlay::CopyFileRange(NodeId in, uint64_t in_offset, NodeId out,
 Errno Overlay::Fsync(NodeId id, bool data_only) {
   ASSIGN_OR_RETURN(const NodeRef node, FindNode(*state_, id));
   return SyncNode(*state_, node, data_only);
+}
+
+Errno Overlay::PrepareWriting(NodeId id) {
+  ASSIGN_OR_RETURN(const NodeRef node, FindNode(*state_, id));
+  return PrepareToWrite(*state_, node);
+}
+
+Result<UniqueFd> Overlay::OpenUpper(NodeId id) {
+  ASSIGN_OR_RETURN(const NodeRef node, FindNode(*state_, id));
+  return OpenUpperData(*state_, *node);
+}
+
+void Overlay::WatchWriters(std::function<std::vector<NodeId>()> writers) { state_->writers = std::move(writers); }
+
+bool Overlay::UpperIsStacked() const {
+  struct statfs stat;
+  return state_->has_upper() && ::fstatfs(state_->upper().root(), &stat) == 0 && stat.f_type == OVERLAYFS_SUPER_MAGIC;
 }
 
 Errno Overlay::SyncFs() {

@@ -10,6 +10,7 @@
 #include <sys/statvfs.h>
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -18,6 +19,7 @@
 #include "fs/base/ids.h"
 #include "fs/base/name.h"
 #include "fs/base/result.h"
+#include "fs/base/unique_fd.h"
 #include "fs/overlay/changes.h"
 #include "fs/overlay/config.h"
 #include "fs/overlay/types.h"
@@ -89,6 +91,18 @@ class Overlay {
   Result<size_t> CopyFileRange(NodeId in, uint64_t in_offset, NodeId out, uint64_t out_offset, size_t length,
                                const WriteOptions& options);
   Errno Fsync(NodeId id, bool data_only);  // files and directories
+
+  // --- files whose data does not come by way of us
+  // The file is in the upper afterwards, and the journal knows that it changes.
+  Errno PrepareWriting(NodeId id);
+  // O_PATH, for what opens it again; not valid if its data is not in the upper, or its owner and mode are in an attribute.
+  Result<UniqueFd> OpenUpper(NodeId id);
+  // `writers` tells which files somebody has open for writing so; asked when a checkpoint is made. Null: none. Not together with
+  // any other call.
+  void WatchWriters(std::function<std::vector<NodeId>()> writers);
+  // The upper's filesystem is itself stacked on another one, as overlayfs is.
+  bool UpperIsStacked() const;
+
   Errno SyncFs();
 
   // --- the journal (docs/journal.md)

@@ -132,6 +132,13 @@ void RecordChangeAgain(Core& core, const NodeRef& node) {
   if (core.journal && !node->recorded(core.journal->stamp())) RecordChange(core, node, ChangeEvents::kNone);
 }
 
+void RecordWriters(Core& core) {
+  if (!core.writers) return;
+  for (const NodeId id : core.writers()) {
+    if (const NodeRef node = core.nodes.Find(id)) RecordChange(core, node, ChangeEvents::kNone);
+  }
+}
+
 void RecordOrigin(Core& core, const struct statx& upper, Ino shown) {
   if (!core.journal) return;
   core.journal->Append(

@@ -26,6 +26,8 @@ enum class ChangeEvents { kNone, kModify };
 void RecordChange(Core& core, const NodeRef& node, ChangeEvents events);
 // After the change: only if a checkpoint has been made since it was announced, which must find it too.
 void RecordChangeAgain(Core& core, const NodeRef& node);
+// Files that somebody has open for writing past us may change at any time: said once more after each checkpoint. Takes the tree lock.
+void RecordWriters(Core& core);
 // Ahead: the file in the upper of which `upper` tells shows the number `shown`.
 void RecordOrigin(Core& core, const struct statx& upper, Ino shown);
 

@@ -33,7 +33,7 @@ TEST(ValidityTest, SecondsAreSplitAndClamped) {
 }
 
 TEST(EntryCodecTest, AnAbsentNameIsANegativeEntryThatMayBeCached) {
-  const fuse_entry_out out = EncodeEntry(Entry{}, Validity::FromSeconds(9));
+  const fuse_entry_out out = EncodeEntry(Entry{}, Validity::FromSeconds(9), {});
   EXPECT_EQ(out.nodeid, 0u);
   EXPECT_EQ(out.entry_valid, 9u);
 }
@@ -42,7 +42,7 @@ TEST(EntryCodecTest, TimesBefore1970KeepTheirSign) {
   Entry entry{.id = NodeId{5}};
   entry.attr.mtime = {.tv_sec = -86400, .tv_nsec = 999'999'999};
   entry.attr.mode = S_IFREG | 0644;
-  const fuse_entry_out out = EncodeEntry(entry, {});
+  const fuse_entry_out out = EncodeEntry(entry, {}, Validity::FromSeconds(3));
   EXPECT_EQ(static_cast<int64_t>(out.attr.mtime), -86400);
   EXPECT_EQ(out.attr.mtimensec, 999'999'999u);
   EXPECT_EQ(EncodeStatx(entry.attr, {}).stat.mtime.tv_sec, -86400);

@@ -171,6 +171,7 @@ TEST(Defaults, OfTheUnion) {
   EXPECT_FALSE(options->overlay.static_nlink);
   EXPECT_FALSE(options->overlay.ino32);
   EXPECT_FALSE(options->session.writeback);
+  EXPECT_EQ(options->session.io, IoMode::kCached);
   EXPECT_TRUE(options->layers.ids.identity());
   EXPECT_EQ(options->layers.override_stat, OverrideStat::kNone);
   EXPECT_FALSE(options->layers.force_wh_whiteouts);
@@ -334,8 +335,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadOption{"noxattrs=2", "option 'noxattrs=2': neither 0 nor 1"},
         BadOption{"max_write=big", "option 'max_write=big': not a number of bytes"},
         BadOption{"xino=yes", "option 'xino=yes': not on, off or auto"},
-        BadOption{"io=passthrough",
-                  "option 'io=passthrough': not auto or cached, all that this version has"},
+        BadOption{"io=fast", "option 'io=fast': not auto, cached or passthrough"},
+        BadOption{"io=passthrough,writeback=1",
+                  "options io=passthrough and writeback=1: the kernel cannot gather writes that it passes on; leave one of them out"},
         BadOption{"transport=fast", "option 'transport=fast': not auto, dev or uring"}));
 
 TEST(Refusals, WhatIsIndispensable) {
