@@ -36,9 +36,9 @@ Result<OpenFiles::Opened> OpenFiles::Open(NodeId node, bool writes) {
     RETURN_IF_ERROR(overlay_.PrepareWriting(node));
     prepared = true;
   }
-  UniqueFd upper;
+  UpperFile upper{.in_upper = true};  // as far as is known
   if (busy == Busy::kNo) {
-    ASSIGN_OR_RETURN(upper, overlay_.OpenUpper(node));
+    ASSIGN_OR_RETURN(upper, overlay_.FindUpperFile(node, writes));
   }
   for (;;) {
     Opened opened{.handle = kCachedOpen, .flags = FOPEN_NOFLUSH};
@@ -48,7 +48,7 @@ Result<OpenFiles::Opened> OpenFiles::Open(NodeId node, bool writes) {
       Shard& shard = ShardOf(node);
       absl::MutexLock lock(&shard.mutex);
       File& file = shard.files[node];
-      if (file.cached == 0 && file.passthrough == 0 && upper.valid()) file.backing_id = Register(upper.get());
+      if (file.cached == 0 && file.passthrough == 0 && upper.fd) file.backing_id = Register(upper.fd->fd.get());
       if (file.backing_id > 0) {
         must_prepare = !prepared;
         if (!must_prepare) {
@@ -61,7 +61,7 @@ Result<OpenFiles::Opened> OpenFiles::Open(NodeId node, bool writes) {
         }
       } else {
         // What was cached of an upper file is not true any more if it was written past the server since.
-        if (file.cached > 0 || !upper.valid()) opened.flags |= FOPEN_KEEP_CACHE;
+        if (file.cached > 0 || !upper.in_upper) opened.flags |= FOPEN_KEEP_CACHE;
         ++file.cached;
       }
     }

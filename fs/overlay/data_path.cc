@@ -77,13 +77,20 @@ Errno PrepareToWrite(Core& core, const NodeRef& node) {
   return CopyUp(core, node);
 }
 
-Result<UniqueFd> OpenUpperData(Core& core, Node& node) {
-  if (core.read_only() || !node.is_regular() || core.upper().override_stat() != OverrideStat::kNone) return UniqueFd();
+Result<UpperFile> FindUpperFile(Core& core, Node& node, bool writes) {
+  if (core.read_only() || !node.is_regular()) return UpperFile();
   absl::ReaderMutexLock tree(&core.tree_mutex);
   absl::ReaderMutexLock lock(&node.mutex);
-  if (node.layer != LayerIndex::kUpper || node.metacopy()) return UniqueFd();
-  ASSIGN_OR_RETURN(const Located located, Locate(core, node));
-  return OpenPath(located.ref());
+  if (node.layer != LayerIndex::kUpper || node.metacopy()) return UpperFile();
+  if (core.upper().override_stat() != OverrideStat::kNone) return UpperFile{.in_upper = true};
+  const Result<FdRef> fd = DataFdLocked(core, node, writes ? DataAccess::kWrite : DataAccess::kRead);
+  // Opening it once more, the kernel would not ask whether it is immutable or append-only.
+  if (writes && (fd.error() == EPERM || (fd.ok() && (*fd)->append_only))) return UpperFile{.in_upper = true};
+  RETURN_IF_ERROR(fd.error());
+  // Whether a write takes these away depends on who writes.
+  ASSIGN_OR_RETURN(const struct statx stat, StatObject({.dir = (*fd)->fd.get()}));
+  const bool may_lose_bits = writes && (stat.stx_mode & (S_ISUID | S_ISGID)) != 0;
+  return UpperFile{.in_upper = true, .fd = may_lose_bits ? FdRef() : *fd};
 }
 
 Result<size_t> WriteData(Core& core, const NodeRef& node, std::span<const char> data, uint64_t offset,

@@ -14,9 +14,9 @@ Result<size_t> ReadData(Core& core, const NodeRef& node, std::span<char> buffer,
 Result<size_t> WriteData(Core& core, const NodeRef& node, std::span<const char> data, uint64_t offset,
                          const WriteOptions& options);
 
-// See Overlay::PrepareWriting and OpenUpper.
+// See Overlay::PrepareWriting and FindUpperFile.
 Errno PrepareToWrite(Core& core, const NodeRef& node);
-Result<UniqueFd> OpenUpperData(Core& core, Node& node);
+Result<UpperFile> FindUpperFile(Core& core, Node& node, bool writes);
 
 struct Extent {
   uint64_t offset = 0;

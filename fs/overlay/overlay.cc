@@ -180,9 +180,9 @@ Errno Overlay::PrepareWriting(NodeId id) {
   return PrepareToWrite(*state_, node);
 }
 
-Result<UniqueFd> Overlay::OpenUpper(NodeId id) {
+Result<UpperFile> Overlay::FindUpperFile(NodeId id, bool writes) {
   ASSIGN_OR_RETURN(const NodeRef node, FindNode(*state_, id));
-  return OpenUpperData(*state_, *node);
+  return plyfs::FindUpperFile(*state_, *node, writes);
 }
 
 void Overlay::WatchWriters(std::function<std::vector<NodeId>()> writers) { state_->writers = std::move(writers); }

@@ -19,7 +19,6 @@
 #include "fs/base/ids.h"
 #include "fs/base/name.h"
 #include "fs/base/result.h"
-#include "fs/base/unique_fd.h"
 #include "fs/overlay/changes.h"
 #include "fs/overlay/config.h"
 #include "fs/overlay/types.h"
@@ -95,8 +94,7 @@ class Overlay {
   // --- files whose data does not come by way of us
   // The file is in the upper afterwards, and the journal knows that it changes.
   Errno PrepareWriting(NodeId id);
-  // O_PATH, for what opens it again; not valid if its data is not in the upper, or its owner and mode are in an attribute.
-  Result<UniqueFd> OpenUpper(NodeId id);
+  Result<UpperFile> FindUpperFile(NodeId id, bool writes);
   // `writers` tells which files somebody has open for writing so; asked when a checkpoint is made. Null: none. Not together with
   // any other call.
   void WatchWriters(std::function<std::vector<NodeId>()> writers);

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "fs/base/ids.h"
+#include "fs/layer/descriptor_cache.h"
 
 namespace plyfs {
 
@@ -64,6 +65,12 @@ struct CreateOptions {
 
 struct WriteOptions {
   bool kill_suidgid = false;  // FUSE_WRITE_KILL_SUIDGID
+};
+
+// A file as the kernel can open it once more, past us.
+struct UpperFile {
+  bool in_upper = false;
+  FdRef fd;  // null also if we must see each write: owner and mode are in an attribute, it is append-only, immutable, setuid or setgid
 };
 
 // Receives a listing. Readdir calls Fits before it spends work on an entry (a lookup that would count one

@@ -172,15 +172,46 @@ TEST_F(PassthroughTest, SizeAndTimesFollowEachWrite) {
   EXPECT_EQ(Lstat(In("up")).st_size, 50);
 }
 
-TEST_F(PassthroughTest, AWriteTakesSetuidAway) {
+// Whoever the file was opened by, and whether the bits were there by then.
+TEST_F(PassthroughTest, AWriteTakesSetuidAwayUnlessItIsRoots) {
   ASSERT_NO_FATAL_FAILURE(Start());
   constexpr uid_t kNobody = 65534;
+  const auto mode = [&] { return Lstat(In("up")).st_mode & 07777; };
+  ASSERT_EQ(::chmod(mnt_.c_str(), 0755), 0);
   ASSERT_EQ(::chown(In("up").c_str(), kNobody, kNobody), 0);
+  for (const bool before : {true, false}) {
+    SCOPED_TRACE(before);
+    if (before) {
+      ASSERT_EQ(::chmod(In("up").c_str(), 06755), 0);
+    }
+    const Fd fd(In("up"), O_WRONLY);
+    if (!before) {
+      ASSERT_EQ(::chmod(In("up").c_str(), 06755), 0);
+    }
+    // Without CAP_FSETID, which goes with the effective id.
+    ASSERT_EQ(::seteuid(kNobody), 0);
+    WriteAt(fd, 0, "x");
+    ASSERT_EQ(::seteuid(0), 0);
+    EXPECT_EQ(mode(), 0755u);
+    EXPECT_EQ(Lstat(upper_ + "/up").st_mode & 07777, 0755u);
+  }
   ASSERT_EQ(::chmod(In("up").c_str(), 06755), 0);
-  const ProgramResult result = RunProgram({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c", "echo x >> " + In("up")});
-  ASSERT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_EQ(Lstat(In("up")).st_mode & 07777, 0755u);
-  EXPECT_EQ(Lstat(upper_ + "/up").st_mode & 07777, 0755u);
+  AppendFile(In("up"), "root");
+  EXPECT_EQ(mode(), 06755u);
+}
+
+TEST_F(PassthroughTest, AFileThatMayNotBeWrittenIsNotWrittenPastTheServer) {
+  ASSERT_NO_FATAL_FAILURE(Start());
+  for (const char* flag : {"a", "i"}) {
+    ASSERT_EQ(RunProgram({"chattr", std::string("+") + flag, In("up")}).exit_code, 0);
+    {
+      const Fd fd(In("up"), O_WRONLY);
+      EXPECT_EQ(::pwrite(fd.get(), "x", 1, 0), -1) << flag;
+      EXPECT_EQ(errno, EPERM) << flag;
+    }
+    EXPECT_EQ(RunProgram({"chattr", std::string("-") + flag, In("up")}).exit_code, 0);
+  }
+  EXPECT_EQ(ReadFile(In("up")).substr(0, 5), "upper");
 }
 
 TEST_F(PassthroughTest, WhatIsWrittenAfterACheckpointIsListed) {
@@ -218,6 +249,10 @@ TEST_F(PassthroughTest, AnOpenFileOutlivesItsNameAndARename) {
   WriteAt(copy, 0, "there");
   EXPECT_EQ(ReadAt(up, 0, 5), "still");
   EXPECT_EQ(ReadAt(copy, 0, 5), "there");
+  // And are opened again.
+  const Fd again("/proc/self/fd/" + std::to_string(up.get()), O_RDWR);
+  WriteAt(again, 0, "S");
+  EXPECT_EQ(ReadAt(up, 0, 5), "Still");
   EXPECT_EQ(ReadFile(In("a")).substr(0, 7), "lower b");
 }
 
