@@ -17,6 +17,7 @@ namespace {
 constexpr uint64_t kCachedOpen = 1;
 constexpr uint64_t kPassthroughOpen = 2;
 constexpr uint64_t kWritingOpen = 4;
+constexpr uint64_t kFirstOpen = 8;  // cached, and there was no other
 
 }  // namespace
 
@@ -31,52 +32,49 @@ OpenFiles::Busy OpenFiles::HowOpen(NodeId node) const {
 Result<OpenFiles::Opened> OpenFiles::Open(NodeId node, bool writes) {
   const Busy busy = HowOpen(node);
   // One that is open by way of the server stays so, and is copied up with its first write as ever.
-  bool prepared = !writes;
-  if (writes && busy != Busy::kCached) {
-    RETURN_IF_ERROR(overlay_.PrepareWriting(node));
-    prepared = true;
-  }
-  UpperFile upper{.in_upper = true};  // as far as is known
+  const bool prepares = writes && busy != Busy::kCached;
+  if (prepares) RETURN_IF_ERROR(overlay_.PrepareWriting(node));
+  UpperFile upper;
   if (busy == Busy::kNo) {
     ASSIGN_OR_RETURN(upper, overlay_.FindUpperFile(node, writes));
   }
-  for (;;) {
-    Opened opened{.handle = kCachedOpen, .flags = FOPEN_NOFLUSH};
-    bool first_writer = false;
-    bool must_prepare = false;
-    {
-      Shard& shard = ShardOf(node);
-      absl::MutexLock lock(&shard.mutex);
-      File& file = shard.files[node];
-      if (file.cached == 0 && file.passthrough == 0 && upper.fd) file.backing_id = Register(upper.fd->fd.get());
-      if (file.backing_id > 0) {
-        must_prepare = !prepared;
-        if (!must_prepare) {
-          ++file.passthrough;
-          opened = {.handle = kPassthroughOpen, .flags = FOPEN_NOFLUSH | abi::kOpenPassthrough, .backing_id = file.backing_id};
-          if (writes) {
-            opened.handle |= kWritingOpen;
-            first_writer = ++file.writers == 1;
-          }
-        }
-      } else {
-        // What was cached of an upper file is not true any more if it was written past the server since.
-        if (file.cached > 0 || !upper.in_upper) opened.flags |= FOPEN_KEEP_CACHE;
-        ++file.cached;
-      }
-    }
-    if (must_prepare) {
-      // It was closed and opened again meanwhile.
-      RETURN_IF_ERROR(overlay_.PrepareWriting(node));
-      prepared = true;
-      continue;
-    }
-    if (first_writer) {
-      written_files_.fetch_add(1, std::memory_order_acq_rel);
-      InvalidateAttributes(node);
-    }
-    return opened;
+  std::optional<Opened> opened = Count(node, writes, !writes || prepares, upper.fd);
+  if (!opened) {
+    // It was closed, and opened in the other way, meanwhile.
+    RETURN_IF_ERROR(overlay_.PrepareWriting(node));
+    opened = Count(node, writes, true, upper.fd);
   }
+  if ((opened->handle & kFirstOpen) == 0) return *opened;
+  // What was cached of an upper file is not true any more if it was written past the server since. (Asked now that this cannot begin.)
+  const Result<UpperFile> now = overlay_.FindUpperFile(node, false);
+  if (now.ok() && !now->in_upper) opened->flags |= FOPEN_KEEP_CACHE;
+  return *opened;
+}
+
+// Nullopt, and not counted: it would be written past the server, and nothing is prepared for that.
+std::optional<OpenFiles::Opened> OpenFiles::Count(NodeId node, bool writes, bool is_prepared, const FdRef& upper) {
+  Opened opened{.handle = kCachedOpen, .flags = FOPEN_NOFLUSH};
+  {
+    Shard& shard = ShardOf(node);
+    absl::MutexLock lock(&shard.mutex);
+    File& file = shard.files[node];
+    if (file.cached == 0 && file.passthrough == 0 && upper) file.backing_id = Register(upper->fd.get());
+    if (file.backing_id == 0) {
+      opened.handle |= file.cached == 0 ? kFirstOpen : 0;
+      opened.flags |= file.cached == 0 ? 0 : FOPEN_KEEP_CACHE;
+      ++file.cached;
+      return opened;
+    }
+    if (!is_prepared) return std::nullopt;
+    ++file.passthrough;
+    opened = {.handle = kPassthroughOpen, .flags = FOPEN_NOFLUSH | abi::kOpenPassthrough, .backing_id = file.backing_id};
+    if (!writes) return opened;
+    opened.handle |= kWritingOpen;
+    if (++file.writers > 1) return opened;
+  }
+  written_files_.fetch_add(1, std::memory_order_acq_rel);
+  InvalidateAttributes(node);
+  return opened;
 }
 
 OpenFiles::Opened OpenFiles::OpenCached(NodeId node) {

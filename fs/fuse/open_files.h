@@ -11,13 +11,13 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "fs/base/ids.h"
 #include "fs/base/result.h"
-#include "fs/base/unique_fd.h"
 #include "fs/overlay/overlay.h"
 
 namespace plyfs {
@@ -63,6 +63,7 @@ class OpenFiles {
   Shard& ShardOf(NodeId node) { return shards_[Value(node) % shards_.size()]; }
   const Shard& ShardOf(NodeId node) const { return shards_[Value(node) % shards_.size()]; }
   Busy HowOpen(NodeId node) const;
+  std::optional<Opened> Count(NodeId node, bool writes, bool is_prepared, const FdRef& upper);
   int32_t Register(int fd);
   void Unregister(int32_t id);
   void InvalidateAttributes(NodeId node) const;
