@@ -26,7 +26,7 @@ bool ForEachComponent(std::string_view path, const Visit& visit) {
 template <typename Changes>
 auto LowerBound(Changes& changes, std::string_view name) {
   return std::lower_bound(changes.begin(), changes.end(), name,
-                          [](const Change& change, std::string_view wanted) { return change.path < wanted; });
+                          [](const Change& change, std::string_view wanted) { return std::string_view(change.path) < wanted; });
 }
 
 template <typename Visit>
