@@ -42,7 +42,7 @@ void Requests(const std::string& bytes) {
 
   LineSocket replies(UniqueFd(::dup(client.get())), {});
   for (Result<std::string_view> line = replies.ReadLine(); line.ok(); line = replies.ReadLine()) {
-    if (!json::parse(*line, nullptr, false).is_object()) Stop("the reply is no JSON: " + *line);
+    if (!json::parse(*line, nullptr, false).is_object()) Stop("the reply is no JSON: " + std::string(*line));
   }
 }
 
