@@ -27,10 +27,6 @@ size_t SequenceLength(std::string_view text) {
   return length;
 }
 
-bool IsPlain(char c) {
-  return (static_cast<signed char>(c) >= 0x20) & (c != '"') & (c != '\\') & (c != 0x7f);
-}
-
 }  // namespace
 
 bool IsUtf8(std::string_view bytes) {
@@ -42,11 +38,14 @@ bool IsUtf8(std::string_view bytes) {
   return true;
 }
 
-void AppendJsonPath(std::string_view path, std::string* out) {
-  // Without a way out: many bytes at once.
+bool IsPlain(std::string_view text) {
   bool is_plain = true;
-  for (const char c : path) is_plain &= IsPlain(c);
-  if (!is_plain) {
+  for (const char c : text) is_plain &= IsPlain(c);
+  return is_plain;
+}
+
+void AppendJsonPath(std::string_view path, std::string* out) {
+  if (!IsPlain(path)) {
     *out += PathToJson(path).dump();
     return;
   }

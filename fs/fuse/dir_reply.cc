@@ -25,10 +25,7 @@ void DirReply::Add(std::string_view name, Ino ino, uint8_t type, uint64_t cookie
   auto* dirent = reinterpret_cast<fuse_dirent*>(record);
   if (mode_ == ReaddirMode::kPlus) {
     auto* plus = reinterpret_cast<fuse_direntplus*>(record);
-    if (entry != nullptr) {
-      const bool has_writers = open_files_ != nullptr && open_files_->HasWriters(entry->id);
-      plus->entry_out = EncodeEntry(*entry, validity_, has_writers ? Validity{} : validity_);
-    }
+    if (entry != nullptr) plus->entry_out = EncodeEntry(*entry, validity_, ValidityOf(entry->id, open_files_, validity_));
     dirent = &plus->dirent;
   }
   dirent->ino = ino.value;

@@ -27,7 +27,7 @@ struct Call {
   OpenFiles* open_files;  // null: files are opened without asking
 
   // Of the attributes of a node.
-  Validity ValidityOf(NodeId node) const { return open_files != nullptr && open_files->HasWriters(node) ? Validity{} : validity; }
+  Validity ValidityOf(NodeId node) const { return plyfs::ValidityOf(node, open_files, validity); }
 };
 
 // Success, or the errno of a request that failed before it was answered; the dispatcher answers

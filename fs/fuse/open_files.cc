@@ -17,7 +17,6 @@ namespace {
 constexpr uint64_t kCachedOpen = 1;
 constexpr uint64_t kPassthroughOpen = 2;
 constexpr uint64_t kWritingOpen = 4;
-constexpr uint64_t kFirstOpen = 8;  // cached, and there was no other
 
 }  // namespace
 
@@ -44,7 +43,8 @@ Result<OpenFiles::Opened> OpenFiles::Open(NodeId node, bool writes) {
     RETURN_IF_ERROR(overlay_.PrepareWriting(node));
     opened = Count(node, writes, true, upper.fd);
   }
-  if ((opened->handle & kFirstOpen) == 0) return *opened;
+  const bool is_first_cached = opened->handle == kCachedOpen && (opened->flags & FOPEN_KEEP_CACHE) == 0;
+  if (!is_first_cached) return *opened;
   // What was cached of an upper file is not true any more if it was written past the server since. (Asked now that this cannot begin.)
   const Result<UpperFile> now = overlay_.FindUpperFile(node, false);
   if (now.ok() && !now->in_upper) opened->flags |= FOPEN_KEEP_CACHE;
@@ -60,7 +60,6 @@ std::optional<OpenFiles::Opened> OpenFiles::Count(NodeId node, bool writes, bool
     File& file = shard.files[node];
     if (file.cached == 0 && file.passthrough == 0 && upper) file.backing_id = Register(upper->fd.get());
     if (file.backing_id == 0) {
-      opened.handle |= file.cached == 0 ? kFirstOpen : 0;
       opened.flags |= file.cached == 0 ? 0 : FOPEN_KEEP_CACHE;
       ++file.cached;
       return opened;

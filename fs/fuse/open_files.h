@@ -18,6 +18,7 @@
 #include "absl/synchronization/mutex.h"
 #include "fs/base/ids.h"
 #include "fs/base/result.h"
+#include "fs/fuse/attr_codec.h"
 #include "fs/overlay/overlay.h"
 
 namespace plyfs {
@@ -74,5 +75,10 @@ class OpenFiles {
   std::atomic<uint32_t> written_files_ = 0;  // files that have writers
   std::atomic<bool> refused_ = false;        // the kernel has refused to register one, and it was said
 };
+
+// For how long the attributes of a node may be believed; `files` may be null.
+inline Validity ValidityOf(NodeId node, const OpenFiles* files, Validity validity) {
+  return files != nullptr && files->HasWriters(node) ? Validity{} : validity;
+}
 
 }  // namespace plyfs

@@ -50,7 +50,7 @@ Session::Session(Overlay& overlay, UniqueFd device, const SessionOptions& option
                                     .writeback = options_.writeback,
                                     .over_io_uring = uring_ != nullptr,
                                     .passthrough = open_files_ != nullptr,
-                                    .stacked_upper = overlay.UpperIsStacked()},
+                                    .stacked_upper = open_files_ != nullptr && overlay.UpperIsStacked()},
                    .validity = Validity::FromSeconds(options_.timeout),
                    .debug = options_.debug,
                    .control_text = options_.control_text,

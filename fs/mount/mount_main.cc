@@ -11,15 +11,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdint>
 #include <cstring>
-#include <fstream>
 #include <memory>
 #include <string>
 
 #include "absl/synchronization/mutex.h"
 #include "fs/base/log.h"
 #include "fs/base/thread_capabilities.h"
+#include "fs/base/user_namespace.h"
 #include "fs/fuse/session.h"
 #include "fs/layer/layer_stack.h"
 #include "fs/mount/control_channel.h"
@@ -74,13 +73,7 @@ bool MountpointIsFree(const MountOptions& options, MountError* error) {
 bool MayPassThrough(const MountOptions& options) {
   if (options.session.io != IoMode::kPassthrough) return true;
   ThreadCapabilities held;
-  std::ifstream map("/proc/self/uid_map");
-  uint64_t inside = 1;
-  uint64_t outside = 1;
-  uint64_t length = 0;
-  map >> inside >> outside >> length;
-  const bool is_first = inside == 0 && outside == 0 && length == UINT32_MAX;
-  return is_first && held.Read().ok() && held.has(CAP_SYS_ADMIN);
+  return InFirstUserNamespace() && held.Read().ok() && held.has(CAP_SYS_ADMIN);
 }
 
 int Serve(MountOptions options, Readiness readiness, const InheritedFds& inherited) {

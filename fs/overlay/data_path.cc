@@ -87,9 +87,10 @@ Result<UpperFile> FindUpperFile(Core& core, Node& node, bool writes) {
   // Opening it once more, the kernel would not ask whether it is immutable or append-only.
   if (writes && (fd.error() == EPERM || (fd.ok() && (*fd)->append_only))) return UpperFile{.in_upper = true};
   RETURN_IF_ERROR(fd.error());
+  if (!writes) return UpperFile{.in_upper = true, .fd = *fd};
   // Whether a write takes these away depends on who writes.
   ASSIGN_OR_RETURN(const struct statx stat, StatObject({.dir = (*fd)->fd.get()}));
-  const bool may_lose_bits = writes && (stat.stx_mode & (S_ISUID | S_ISGID)) != 0;
+  const bool may_lose_bits = (stat.stx_mode & (S_ISUID | S_ISGID)) != 0;
   return UpperFile{.in_upper = true, .fd = may_lose_bits ? FdRef() : *fd};
 }
 

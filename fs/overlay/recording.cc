@@ -26,9 +26,14 @@ void AddDirectories(const Node& dir, Records* records) {
   }
 }
 
+// Names in `dir` are going to be recorded.
+void AddHolder(const Node& dir, Records* records) {
+  AddDirectories(dir, records);
+  dir.dir->may_hold_records.store(true, std::memory_order_relaxed);
+}
+
 void AddTouch(const Node& parent, std::string_view name, const FormerState& former, Records* records) {
-  AddDirectories(parent, records);
-  parent.dir->may_hold_records.store(true, std::memory_order_relaxed);
+  AddHolder(parent, records);
   records->push_back({.type = RecordType::kTouch,
                       .name = {.dir = parent.dir->upper_inode, .text = std::string(name)},
                       .former = former});
@@ -106,21 +111,24 @@ void RecordChange(Core& core, const NodeRef& node, ChangeEvents events) {
   Records records;
   absl::ReaderMutexLock tree(&core.tree_mutex);
   const FormerState former = FormerStateOf(node.get());
-  const auto add = [&](const Node& parent, std::string_view name) {
-    AddTouch(parent, name, former, &records);
-    if (events == ChangeEvents::kModify) AddEvent(ChangeEvent::Kind::kModify, NameIn(parent, name), "", &records);
+  const auto add = [&](JournalName name) {
+    records.push_back({.type = RecordType::kTouch, .name = name, .former = former});
+    if (events == ChangeEvents::kModify) AddEvent(ChangeEvent::Kind::kModify, std::move(name), "", &records);
+  };
+  const auto add_in = [&](const Node& parent, std::string_view name) {
+    AddHolder(parent, &records);
+    add(NameIn(parent, name));
   };
   if (node->is_directory() && !node->name.parent) {
-    records.push_back({.type = RecordType::kTouch, .name = kRootName, .former = former});
-    if (events == ChangeEvents::kModify) AddEvent(ChangeEvent::Kind::kModify, kRootName, "", &records);
+    add(kRootName);
   } else if (node->is_directory()) {
     if (node->dir->removed) return;
     AddDirectories(*node, &records);
-    add(*node->name.parent, node->name.text);
+    add_in(*node->name.parent, node->name.text);
   } else {
     for (const NodeTable::NamePlace& place : core.nodes.PlacesOf(*node)) {
       // A name that only a lower has yet: it is found through the link index.
-      if (place.parent->dir->upper_inode != 0) add(*place.parent, place.text);
+      if (place.parent->dir->upper_inode != 0) add_in(*place.parent, place.text);
     }
   }
   if (records.empty()) return;
@@ -201,7 +209,7 @@ void RecordMoved(Core& core, const RecordedMove& move, Node& node, const Node* r
   } else {
     records.push_back({.type = RecordType::kMoved,
                        .name = new_name,
-                       .old_name = NameIn(move.parent, move.name.view()),
+                       .old_name = old_name,
                        .inode = move.upper_inode,
                        .value = below ? 1u : 0u,
                        .event = EventOf(ChangeEvent::Kind::kRename),

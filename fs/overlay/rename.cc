@@ -31,6 +31,7 @@ struct End {
   ObjectRef ref() const { return {.dir = parent_fd->fd.get(), .name = position.name.c_str()}; }
   Node& parent() const { return *position.parent; }
   bool is_directory() const { return node && node->is_directory(); }
+  const struct statx* upper() const { return in_upper.kind == LayerEntry::kPresent ? &in_upper.stat : nullptr; }
 };
 
 Result<End> FindEnd(Core& core, const NamePosition& position) {
@@ -72,10 +73,7 @@ class RenameOperation {
     }
     RETURN_IF_ERROR(PrepareTarget());
     GoingLink going(core_, to_.parent(), to_.position.name);
-    if (to_.node && !to_.is_directory()) {
-      const bool in_upper = to_.in_upper.kind == LayerEntry::kPresent;
-      RETURN_IF_ERROR(going.Announce(*to_.node, in_upper ? &to_.in_upper.stat : nullptr));
-    }
+    if (to_.node && !to_.is_directory()) RETURN_IF_ERROR(going.Announce(*to_.node, to_.upper()));
     RETURN_IF_ERROR(Move());
     Publish(going);
     return (flags_ & RENAME_WHITEOUT) != 0 ? LeaveUserWhiteout() : kOk;
@@ -86,8 +84,7 @@ class RenameOperation {
 
   void Touch(const End& end) {
     if (!end.node) return RecordTouch(core_, end.parent(), end.position.name.view(), {});
-    const struct statx* const upper = end.in_upper.kind == LayerEntry::kPresent ? &end.in_upper.stat : nullptr;
-    RecordTouchOf(core_, end.parent(), end.position.name.view(), *end.node, upper);
+    RecordTouchOf(core_, end.parent(), end.position.name.view(), *end.node, end.upper());
   }
 
   // RENAME_WHITEOUT by a user: an overlayfs stacked on us wants to see a whiteout of its own under the old name.
@@ -218,7 +215,7 @@ class RenameOperation {
   }
 
   static uint64_t InodeOf(const End& end) {
-    return end.in_upper.kind == LayerEntry::kPresent ? end.in_upper.stat.stx_ino : 0;
+    return end.upper() != nullptr ? end.upper()->stx_ino : 0;
   }
 
   RecordedMove WhatMoved() const {

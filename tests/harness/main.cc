@@ -5,26 +5,12 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
-#include <cstdint>
 #include <cstdio>
-#include <fstream>
 #include <string>
 
+#include "fs/base/user_namespace.h"
 #include "tests/harness/hang_guard.h"
 #include "tests/harness/uring.h"
-
-namespace {
-
-bool IsFirstUserNamespace() {
-  std::ifstream map("/proc/self/uid_map");
-  uint64_t inside = 1;
-  uint64_t outside = 1;
-  uint64_t length = 0;
-  map >> inside >> outside >> length;
-  return inside == 0 && outside == 0 && length == UINT32_MAX;
-}
-
-}  // namespace
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
@@ -38,7 +24,7 @@ int main(int argc, char** argv) {
   if (unshare(CLONE_NEWNS) == 0) mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
   plyfs::test::InstallHangGuard();
   const std::string options = plyfs::test::OptionsForAllMounts();
-  if (options == "io=passthrough" && !IsFirstUserNamespace()) {
+  if (options == "io=passthrough" && !plyfs::InFirstUserNamespace()) {
     printf("Skipped\nio=passthrough needs the first user namespace\n");
     return 77;
   }

@@ -64,19 +64,16 @@ std::string EscapeByte(char c) {
 }  // namespace
 
 void AppendQuoted(std::string_view name, std::string* out, Spaces spaces) {
-  const char first = spaces == Spaces::kPlain ? ' ' : ' ' + 1;
-  const auto is_plain = [&](char c) { return (static_cast<signed char>(c) >= first) & (c != 0x7f) & (c != '"') & (c != '\\'); };
-  // Most names, of which there may be millions; without a way out, for many bytes at once.
-  bool all_plain = true;
-  for (const char c : name) all_plain &= is_plain(c);
-  if (all_plain) {
+  const bool has_space = spaces == Spaces::kQuoted && name.find(' ') != std::string_view::npos;
+  // Most names.
+  if (!has_space && IsPlain(name)) {
     *out += name;
     return;
   }
   // What is UTF-8 stays legible, unless a terminal would obey it.
   const bool legible = IsUtf8(name) && !HoldsC1Control(name);
-  const bool is_special = std::any_of(name.begin(), name.end(), [&](char c) { return static_cast<unsigned char>(c) < 0x80 && !is_plain(c); });
-  if (legible && !is_special) {
+  const bool is_special = std::any_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80 && !IsPlain(c); });
+  if (legible && !has_space && !is_special) {
     *out += name;
     return;
   }
